@@ -1,0 +1,27 @@
+//! Finds crypto-token mentions in text and attaches each token's price and 24 h change.
+//!
+//! Modules are listed in reading order: each uses only the ones above it. The first two are
+//! pure (no I/O, no clock, no async), so the same text and catalog give the same mentions everywhere.
+
+pub mod catalog;
+pub mod market;
+pub mod mention;
+
+pub mod annotate;
+
+#[cfg(feature = "archive")]
+pub mod archive;
+#[cfg(feature = "serve")]
+pub mod grpc;
+#[cfg(feature = "serve")]
+pub mod http;
+
+#[cfg(feature = "serve")]
+pub mod config;
+#[cfg(feature = "serve")]
+pub mod serve;
+#[cfg(feature = "serve")]
+pub mod telemetry;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,0 +1,3 @@
+//! The `cointag` program: parse, run one command, exit code.
+
+fn main() {}

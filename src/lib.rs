@@ -3,6 +3,11 @@
 //! Modules are listed in reading order: each uses only the ones above it. The first two are
 //! pure (no I/O, no clock, no async), so the same text and catalog give the same mentions everywhere.
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")
+)]
+
 pub mod catalog;
 pub mod market;
 pub mod mention;

@@ -184,7 +184,7 @@ fn surface_evidence(claim: &Claim, surface: &str, form: Form, around: EvidenceSe
     let paired = matches!(form, Form::PairBase | Form::PairQuote) || around.has(Evidence::Pair);
     let bare = if form == Form::Plural { &surface[..surface.len() - 1] } else { surface };
     let any_case = match claim.role {
-        Role::Symbol => around.has(Evidence::Cashtag) || paired,
+        Role::Symbol => around.has(Evidence::Cashtag) || around.has(Evidence::Percent) || paired,
         Role::Name => around.has(Evidence::Hashtag) && claim.class <= Class::B,
     };
     if !any_case && !case_holds(claim.case, &claim.written, bare) {

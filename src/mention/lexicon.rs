@@ -86,7 +86,8 @@ pub(super) struct Lexicon {
     pub(super) automaton: NFA,
     pub(super) gate: Gate,
     meanings: Vec<Vec<Meaning>>,
-    /// Folded spellings by pattern, for tests that scan in another way.
+    /// Folded spellings by pattern: for the tests, which scan in another way.
+    #[cfg(test)]
     pub(super) patterns: Vec<String>,
 }
 
@@ -127,7 +128,13 @@ impl Lexicon {
             .build(&patterns)
             .expect("the automaton builds");
         let gate = Gate::new(&patterns, &words.pair_quotes);
-        Self { automaton, gate, meanings, patterns }
+        Self {
+            automaton,
+            gate,
+            meanings,
+            #[cfg(test)]
+            patterns,
+        }
     }
 
     /// What a pattern can mean.

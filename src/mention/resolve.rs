@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 
 use super::evidence::{Confidence, Evidence, Weights};
-use super::judge::{Candidate, Judged, Place};
+use super::judge::{Candidate, FieldText, Judged, Place};
 use super::lexicon::Role;
 use crate::catalog::{Catalog, Category, Class, TokenIndex};
 
@@ -47,6 +47,7 @@ pub(super) struct Resolved {
 pub(super) fn resolve(
     catalog: &Catalog,
     weights: &Weights,
+    fields: &[FieldText<'_>],
     judged: &mut Judged<'_>,
     published: Option<Date>,
     least: Confidence,
@@ -55,7 +56,11 @@ pub(super) fn resolve(
     drop_by_date(judged, published, &mut losses);
     let first: Vec<Verdict> =
         judged.places.iter().map(|place| decide(catalog, judged, place, least, &losses)).collect();
-    support(judged, &first, weights);
+    coherence(judged, &first);
+    lists(judged, &first, fields);
+    for candidate in &mut judged.candidates {
+        candidate.score = weights.score(candidate.evidence);
+    }
     let mut verdicts: Vec<Verdict> =
         judged.places.iter().map(|place| decide(catalog, judged, place, least, &losses)).collect();
     for (place, verdict) in judged.places.iter().zip(&verdicts) {
@@ -161,8 +166,8 @@ fn clear_winner(catalog: &Catalog, judged: &Judged<'_>, believed: &[usize]) -> O
     only(&named).or_else(|| only(&original)).or_else(|| only(&safe)).or_else(|| only(&outranks))
 }
 
-/// Adds what believed mentions do for weaker ones: the same asset elsewhere, and neighbours in a list.
-fn support(judged: &mut Judged<'_>, verdicts: &[Verdict], weights: &Weights) {
+/// An asset that is named beyond doubt makes its weaker mentions elsewhere believable.
+fn coherence(judged: &mut Judged<'_>, verdicts: &[Verdict]) {
     // For each asset the first two places that name it beyond doubt: enough to know of another one.
     let mut established: HashMap<TokenIndex, (usize, Option<usize>)> = HashMap::new();
     for (at, verdict) in verdicts.iter().enumerate() {
@@ -176,21 +181,56 @@ fn support(judged: &mut Judged<'_>, verdicts: &[Verdict], weights: &Weights) {
         }
     }
     for (at, place) in judged.places.iter().enumerate() {
-        for index in place.candidates.clone() {
-            let candidate = &mut judged.candidates[index];
-            let elsewhere = established
-                .get(&candidate.claim.token)
-                .is_some_and(|(first, second)| *first != at || second.is_some());
-            if elsewhere {
+        for candidate in &mut judged.candidates[place.candidates.clone()] {
+            let places = established.get(&candidate.claim.token);
+            if places.is_some_and(|(first, second)| *first != at || second.is_some()) {
                 candidate.evidence.add(if candidate.claim.class == Class::D {
                     Evidence::CoherenceWeak
                 } else {
                     Evidence::Coherence
                 });
-                candidate.score = weights.score(candidate.evidence);
             }
         }
     }
+}
+
+/// A believed ticker makes the ticker beside it in a list believable, and a name a name.
+fn lists(judged: &mut Judged<'_>, verdicts: &[Verdict], fields: &[FieldText<'_>]) {
+    /// A place has few neighbours: the parts of one long name.
+    const PLACES_ON: usize = 8;
+    let mut listed = Vec::new();
+    for (at, place) in judged.places.iter().enumerate() {
+        let text = fields[place.field].text;
+        let later = judged.places[at + 1..].iter().zip(at + 1..).take(PLACES_ON);
+        for (other, other_at) in later.filter(|(other, _)| other.field == place.field) {
+            if !text.get(place.range.end..other.range.start).is_some_and(is_list_joint) {
+                continue;
+            }
+            for (from, to) in [(at, other_at), (other_at, at)] {
+                let Verdict::Token(believed) = verdicts[from] else { continue };
+                let supporter = &judged.candidates[believed];
+                if !is_beyond_doubt(supporter) {
+                    continue;
+                }
+                let role = supporter.claim.role;
+                let candidates = judged.places[to].candidates.clone();
+                listed.extend(candidates.filter(|index| judged.candidates[*index].claim.role == role));
+            }
+        }
+    }
+    for index in listed {
+        judged.candidates[index].evidence.add(Evidence::List);
+    }
+}
+
+/// What stands between two members of a list.
+fn is_list_joint(gap: &str) -> bool {
+    let gap = gap.trim_matches([' ', '$', '#', '\u{a0}']);
+    gap.len() <= 8
+        && matches!(
+            gap,
+            "," | "and" | ", and" | "&" | "/" | "or" | ", or" | "vs" | "vs." | "|" | "·" | "+" | ";"
+        )
 }
 
 /// A surface of class d never starts coherence by itself: it needs its name or its pair beside it.

@@ -90,103 +90,140 @@ fn walk_word(lexicon: &Lexicon, text: &str, start: usize, hit: &mut dyn FnMut(Hi
 
 /// Follows the automaton from `start` until nothing can match any more.
 fn walk(lexicon: &Lexicon, text: &str, start: usize, hit: &mut dyn FnMut(Hit)) {
+    // Plurals and pairs wait: a word that is a pattern itself is neither. WETH is not W priced in ETH.
+    let mut plurals: Vec<Hit> = Vec::new();
+    let mut pairs: Vec<Hit> = Vec::new();
+    let mut longest_whole = start;
+    paths(lexicon, text, start, &mut |pattern, end, last| match ending(
+        lexicon,
+        &text[start..],
+        end - start,
+        last,
+    ) {
+        Some(Ending::Boundary) => {
+            longest_whole = end;
+            hit(Hit { pattern, start, end, form: Form::Whole });
+        }
+        Some(Ending::Plural) => {
+            longest_whole = end + 1;
+            hit(Hit { pattern, start, end: end + 1, form: Form::Plural });
+        }
+        Some(Ending::PairQuote) => pairs.push(Hit { pattern, start, end, form: Form::PairBase }),
+        None => {}
+    });
+    plurals.into_iter().filter(|plural| plural.end > longest_whole).for_each(&mut *hit);
+    for pair in pairs.into_iter().filter(|pair| pair.end > longest_whole) {
+        hit(pair);
+        // The other half, if it is a token: only the pattern that is just the rest of the word.
+        paths(lexicon, text, pair.end, &mut |pattern, end, last| {
+            if matches!(ending(lexicon, &text[pair.end..], end - pair.end, last), Some(Ending::Boundary)) {
+                hit(Hit { pattern, start: pair.end, end, form: Form::PairQuote });
+            }
+        });
+    }
+}
+
+/// Calls `ends` for every pattern that the text spells from `start` on, with the position after it and the
+/// class of its last character. Whether a word ends there is not looked at.
+fn paths(lexicon: &Lexicon, text: &str, start: usize, ends: &mut dyn FnMut(usize, usize, CharClass)) {
     let automaton = &lexicon.automaton;
     let Ok(mut state) = automaton.start_state(Anchored::Yes) else { return };
     let bytes = text.as_bytes();
     let mut at = start;
     let mut fed = 0;
-    let mut last = CharClass::Other;
     while at < bytes.len() {
-        let byte = bytes[at];
-        if byte < 0x80 && !byte.is_ascii_whitespace() {
+        let mut feed = |byte: u8| {
             state = automaton.next_state(Anchored::Yes, state, byte);
             fed += 1;
+        };
+        let byte = bytes[at];
+        let last;
+        if byte < 0x80 && !byte.is_ascii_whitespace() {
+            feed(byte);
             at += 1;
             last = words::ASCII[byte as usize];
         } else {
             let Some(c) = text[at..].chars().next() else { return };
-            let folded = if c.is_ascii() { Folded::Space } else { words::fold_char(c) };
-            match folded {
+            let mut length = c.len_utf8();
+            match if c.is_ascii() { Folded::Space } else { words::fold_char(c) } {
                 Folded::Nothing => {
-                    at += c.len_utf8();
+                    at += length;
                     continue;
                 }
                 Folded::Space => {
-                    let Some(length) = blank(&text[at..]) else { return };
-                    state = automaton.next_state(Anchored::Yes, state, b' ');
-                    fed += 1;
-                    at += length;
+                    let Some(run) = blank(&text[at..]) else { return };
+                    length = run;
+                    feed(b' ');
                     last = CharClass::Other;
                 }
                 Folded::Byte(byte) => {
-                    state = automaton.next_state(Anchored::Yes, state, byte);
-                    fed += 1;
-                    at += c.len_utf8();
+                    feed(byte);
                     last = words::ASCII[byte as usize];
                 }
                 Folded::Lower => {
                     for lower in c.to_lowercase() {
-                        for byte in lower.encode_utf8(&mut [0; 4]).bytes() {
-                            state = automaton.next_state(Anchored::Yes, state, byte);
-                            fed += 1;
-                        }
+                        lower.encode_utf8(&mut [0; 4]).bytes().for_each(&mut feed);
                     }
-                    at += c.len_utf8();
                     last = words::class(c);
                 }
             }
+            at += length;
         }
-        if automaton.is_special(state) {
-            if automaton.is_dead(state) {
-                return;
-            }
-            if automaton.is_match(state) {
-                for index in 0..automaton.match_len(state) {
-                    let pattern = automaton.match_pattern(state, index);
-                    // A state also reports the patterns that are suffixes of the path: "trong" for "Strong".
-                    if automaton.pattern_len(pattern) == fed {
-                        end_word(lexicon, text, (pattern.as_usize(), start, at), last, hit);
-                    }
+        if !automaton.is_special(state) {
+            continue;
+        }
+        if automaton.is_dead(state) {
+            return;
+        }
+        if automaton.is_match(state) {
+            for index in 0..automaton.match_len(state) {
+                let pattern = automaton.match_pattern(state, index);
+                // A state also reports the patterns that are suffixes of the path: "trong" for "Strong".
+                if automaton.pattern_len(pattern) == fed {
+                    ends(pattern.as_usize(), at, last);
                 }
             }
         }
     }
 }
 
-/// Yields a pattern whose last character has class `last` if a word can end there.
-fn end_word(
-    lexicon: &Lexicon,
-    text: &str,
-    (pattern, start, end): (usize, usize, usize),
-    last: CharClass,
-    hit: &mut dyn FnMut(Hit),
-) {
-    let rest = &text[end..];
-    let next = rest.chars().find(|c| words::fold_char(*c) != Folded::Nothing || c.is_ascii());
+/// What follows a pattern.
+enum Ending {
+    /// No word character: it is whole words.
+    Boundary,
+    /// A plural s and then no word character.
+    Plural,
+    /// The quote side of a pair and then no word character.
+    PairQuote,
+}
+
+/// How the first `length` bytes of `word`, the last of class `last`, end; `None`: in the middle of a word.
+fn ending(lexicon: &Lexicon, word: &str, length: usize, last: CharClass) -> Option<Ending> {
+    let rest = &word[length..];
+    let next = rest.chars().find(|c| c.is_ascii() || words::fold_char(*c) != Folded::Nothing);
     if words::ends_word(last, next.map_or(CharClass::Other, words::class)) {
-        return hit(Hit { pattern, start, end, form: Form::Whole });
+        return Some(Ending::Boundary);
     }
-    let word = rest.bytes().take_while(|byte| is_ascii_word(*byte)).count();
-    let after = rest[word..].chars().next().map_or(CharClass::Other, words::class);
-    if after == CharClass::Word {
-        return;
+    let tail = rest.bytes().take(8).take_while(|byte| is_ascii_word(*byte)).count();
+    if rest[tail..].chars().next().is_some_and(|c| words::class(c) == CharClass::Word) {
+        return None;
     }
-    match &rest[..word] {
-        "s" | "S" => hit(Hit { pattern, start, end: end + 1, form: Form::Plural }),
-        quote if lexicon.gate.is_pair_quote(quote) => {
-            hit(Hit { pattern, start, end, form: Form::PairBase });
-            // The other half, if it is a token: only the pattern that is just this word.
-            let quote_end = end + word;
-            if start < end {
-                walk(lexicon, text, end, &mut |second: Hit| {
-                    if second.end == quote_end && second.form == Form::Whole {
-                        hit(Hit { form: Form::PairQuote, ..second });
-                    }
-                });
-            }
+    match &rest[..tail] {
+        "s" | "S" => Some(Ending::Plural),
+        quote if is_pair(&word[..length], quote) && lexicon.gate.is_pair_quote(quote) => {
+            Some(Ending::PairQuote)
         }
-        _ => {}
+        _ => None,
     }
+}
+
+/// Whether `base` and `quote`, written as one word, look like a pair: in one case, and long enough that a
+/// prefix (wBTC, GBTC, weETH) is not taken for a base. Dollars quote everything, so two letters do there.
+fn is_pair(base: &str, quote: &str) -> bool {
+    let upper = |text: &str| !text.bytes().any(|byte| byte.is_ascii_lowercase());
+    let lower = |text: &str| !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let dollars = quote.len() >= 3 && quote.to_ascii_uppercase().contains("USD");
+    (upper(base) && upper(quote) || lower(base) && lower(quote)) && base.len() >= if dollars { 2 } else { 3 }
 }
 
 /// Length of the run of white space at the start of `text`; `None` if it holds a blank line, across which
@@ -200,3 +237,6 @@ fn blank(text: &str) -> Option<usize> {
     }
     (lines < 2).then_some(length)
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,16 @@ impl Detector {
         let published = document.published_at.map(|at| TimeZone::UTC.to_datetime(at).date());
         let least =
             Confidence::from_fraction(options.min_confidence.unwrap_or(self.rules.default_min_confidence));
-        let resolved = resolve(&self.catalog, &self.rules.weights, &fields, &mut judged, published, least);
+        let resolved = resolve(
+            &self.catalog,
+            &self.lexicon,
+            &self.rules.weights,
+            &fields,
+            &mut judged,
+            published,
+            least.least_score(),
+            options.explain,
+        );
         let mut places = Placer::new(document, visible.as_ref(), options.offset_unit);
         let mut detection = Detection::default();
         for (place, verdict) in judged.places.iter().zip(&resolved.verdicts) {

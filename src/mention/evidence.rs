@@ -173,6 +173,21 @@ impl Confidence {
         Self((fraction.clamp(0.0, 1.0) * 1000.0).round() as u16)
     }
 
+    /// The smallest score that reaches it.
+    pub(super) fn least_score(self) -> i32 {
+        /// Beyond this, scores are 0.000 or 1.000.
+        const EDGE: i32 = 20_000;
+        let (mut below, mut reaches) = (-EDGE, EDGE);
+        if Self::of_score(below) >= self {
+            return i32::MIN;
+        }
+        while below + 1 < reaches {
+            let middle = i32::midpoint(below, reaches);
+            if Self::of_score(middle) >= self { reaches = middle } else { below = middle }
+        }
+        reaches
+    }
+
     /// As a fraction of 1 with three decimals.
     pub fn fraction(self) -> f64 {
         f64::from(self.0) / 1000.0
@@ -199,5 +214,17 @@ mod tests {
         for (score, confidence) in [(0, 0.5), (405, 0.6), (3000, 0.953), (-9000, 0.0), (20_000, 1.0)] {
             assert_eq!(Confidence::of_score(score).fraction(), confidence);
         }
+    }
+
+    #[test]
+    fn the_least_score_is_the_first_that_reaches_the_confidence() {
+        for fraction in [0.001, 0.5, 0.6, 0.999, 1.0] {
+            let confidence = Confidence::from_fraction(fraction);
+            let least = confidence.least_score();
+            assert!(
+                Confidence::of_score(least) >= confidence && Confidence::of_score(least - 1) < confidence
+            );
+        }
+        assert_eq!(Confidence::from_fraction(0.0).least_score(), i32::MIN);
     }
 }

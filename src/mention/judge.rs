@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::evidence::{Evidence, EvidenceSet};
+use super::evidence::{Evidence, EvidenceSet, Weights};
 use super::lexicon::{Claim, Lexicon, Meaning, Role, Rules, WordRoles};
 use super::scan::{Form, Hit, scan};
 use super::{Field, surroundings};
@@ -28,6 +28,9 @@ pub(super) struct Place {
     pub(super) candidates: Range<usize>,
     /// The blocker that it is.
     pub(super) blocker: Option<u32>,
+    form: Form,
+    /// Whether it can be believed by what stands here: a claim above class d, or a sign such as `$` or `(`.
+    open: bool,
 }
 
 /// One thing that a place can mean.
@@ -50,25 +53,19 @@ pub(super) struct Judged<'l> {
 struct Seen {
     /// Words of the lists, by field: range and roles.
     words: Vec<Vec<(Range<usize>, WordRoles)>>,
-    /// Phrases that speak against a token, by field and start: range, token, whether only as written.
-    negatives: Vec<Vec<(Range<usize>, TokenIndex, bool)>>,
     own_context: HashSet<TokenIndex>,
-    /// Different crypto words.
-    crypto_words: HashSet<usize>,
+    crypto_words: TwoOf,
 }
 
-impl Seen {
-    /// The phrases that overlap `place`: token, whether only as written.
-    fn negatives_at(&self, place: &Place) -> impl Iterator<Item = (TokenIndex, bool)> {
-        /// Longer than any phrase, white space included.
-        const LONGEST: usize = 128;
-        let phrases = &self.negatives[place.field];
-        let first = phrases.partition_point(|(range, _, _)| range.start + LONGEST < place.range.start);
-        phrases[first..]
-            .iter()
-            .take_while(|(range, _, _)| range.start < place.range.end)
-            .filter(|(range, _, _)| place.range.start < range.end)
-            .map(|(_, token, exact)| (*token, *exact))
+/// Up to two different crypto words: more of them change nothing.
+#[derive(Debug, Default)]
+struct TwoOf(Option<usize>, Option<usize>);
+
+impl TwoOf {
+    fn insert(&mut self, word: usize) {
+        if *self.0.get_or_insert(word) != word {
+            self.1.get_or_insert(word);
+        }
     }
 }
 
@@ -83,30 +80,32 @@ pub(super) fn judge<'l>(
     let mut seen = Seen::default();
     for (index, field) in fields.iter().enumerate() {
         seen.words.push(Vec::new());
-        seen.negatives.push(Vec::new());
         scan(lexicon, field.text, &mut |hit| {
-            collect(lexicon, rules, (index, field.text), hit, &mut judged, &mut seen)
+            collect(lexicon, (index, field.text), hit, &mut judged, &mut seen)
         });
     }
-    let mut document = EvidenceSet::default();
-    match seen.crypto_words.len() {
-        _ if crypto_news => document.add(Evidence::CryptoText),
-        0 => document.add(Evidence::NoCrypto),
-        1 => document.add(Evidence::CryptoHint),
-        _ => document.add(Evidence::CryptoText),
-    }
-    document.add_if(Evidence::CryptoNews, crypto_news);
+    let document = document_evidence(&seen, crypto_news);
+    let awake = awake(&judged);
     for place in &judged.places {
         let text = fields[place.field].text;
-        let beside = beside(text, &place.range, &seen.words[place.field]);
-        for candidate in &mut judged.candidates[place.candidates.clone()] {
-            let token = candidate.claim.token;
-            candidate.evidence = candidate.evidence.with(beside).with(document);
-            candidate.evidence.add_if(Evidence::OwnContext, seen.own_context.contains(&token));
-            let negative = seen.negatives_at(place).any(|(against, exact)| {
-                against == token && (exact || !in_capitals(&text[place.range.clone()], candidate.evidence))
-            });
-            candidate.evidence.add_if(Evidence::NegativePhrase, negative);
+        let candidates = &mut judged.candidates[place.candidates.clone()];
+        // A surface of class d says nothing by itself. Most of them are plain words, so they are not looked
+        // at unless their asset is spoken of somewhere.
+        let dormant = !place.open && !candidates.iter().any(|c| awake.binary_search(&c.claim.token).is_ok());
+        let around = if dormant {
+            document
+        } else {
+            let with_look = candidates.iter().any(|candidate| cares_for_look(candidate.claim));
+            surroundings::evidence(text, &place.range, &rules.words, &lexicon.gate, with_look)
+                .with(beside(text, &place.range, &seen.words[place.field]))
+                .with(document)
+        };
+        for candidate in candidates {
+            candidate.evidence = surface_evidence(candidate, &text[place.range.clone()], place.form, around);
+            if !dormant {
+                let own_context = seen.own_context.contains(&candidate.claim.token);
+                candidate.evidence.add_if(Evidence::OwnContext, own_context);
+            }
         }
     }
     names_with_tickers(&mut judged, fields);
@@ -117,10 +116,37 @@ pub(super) fn judge<'l>(
     judged
 }
 
-/// Sorts one hit into places, words and phrases.
+/// Adds the evidence of phrases to candidates that reach `least`, or to all of them: looking for phrases is
+/// dear, and they only ever lower a score.
+pub(super) fn add_negative_phrases(
+    lexicon: &Lexicon,
+    weights: &Weights,
+    fields: &[FieldText<'_>],
+    judged: &mut Judged<'_>,
+    least: Option<i32>,
+) {
+    for place in &judged.places {
+        let text = fields[place.field].text;
+        for candidate in &mut judged.candidates[place.candidates.clone()] {
+            let phrases = lexicon.negatives(candidate.claim.token);
+            if phrases.is_empty()
+                || candidate.evidence.has(Evidence::NegativePhrase)
+                || least.is_some_and(|least| candidate.score < least)
+            {
+                continue;
+            }
+            let capitals = in_capitals(&text[place.range.clone()], candidate.evidence);
+            if surroundings::in_phrase(text, &place.range, phrases, capitals) {
+                candidate.evidence.add(Evidence::NegativePhrase);
+                candidate.score = weights.score(candidate.evidence);
+            }
+        }
+    }
+}
+
+/// Sorts one hit into places and words.
 fn collect<'l>(
     lexicon: &'l Lexicon,
-    rules: &Rules,
     (field, text): (usize, &str),
     hit: Hit,
     judged: &mut Judged<'l>,
@@ -128,31 +154,27 @@ fn collect<'l>(
 ) {
     let range = hit.start..hit.end;
     let surface = &text[range.clone()];
-    let mut around = None;
     let first = judged.candidates.len();
-    let mut is_blocker = None;
+    let mut blocker = None;
+    let mut above_d = false;
     for meaning in lexicon.meanings(hit.pattern) {
         match meaning {
             Meaning::Claim(claim) => {
-                let around = *around
-                    .get_or_insert_with(|| surroundings::evidence(text, &range, &rules.words, &lexicon.gate));
-                let Some(evidence) = surface_evidence(claim, surface, hit.form, around) else { continue };
-                if claim.class == Class::A
-                    && !evidence.has(Evidence::LowerCase)
-                    && surface.chars().count() >= 3
-                {
+                let bare = bare(surface, hit.form);
+                let in_case = case_holds(claim.case, &claim.written, bare);
+                if !may_stand(claim, bare, in_case, hit, text) {
+                    continue;
+                }
+                let lower = claim.role == Role::Symbol && !surface.chars().any(char::is_uppercase);
+                if claim.class == Class::A && in_case && !lower && surface.chars().count() >= 3 {
                     seen.crypto_words.insert(hit.pattern);
                 }
-                judged.candidates.push(Candidate { claim, evidence, score: 0 });
+                above_d |= claim.class < Class::D;
+                judged.candidates.push(Candidate { claim, evidence: EvidenceSet::default(), score: 0 });
             }
             Meaning::Blocker { index, case, written } if hit.form == Form::Whole => {
                 if case_holds(*case, written, surface) {
-                    is_blocker = Some(*index);
-                }
-            }
-            Meaning::Negative { token, exact } if hit.form == Form::Whole => {
-                if exact.as_ref().is_none_or(|written| same_letters(written, surface)) {
-                    seen.negatives[field].push((range.clone(), *token, exact.is_some()));
+                    blocker = Some(*index);
                 }
             }
             Meaning::OwnContext { token } if hit.form == Form::Whole => {
@@ -169,33 +191,73 @@ fn collect<'l>(
             _ => {}
         }
     }
-    if judged.candidates.len() > first || is_blocker.is_some() {
-        judged.places.push(Place {
-            field,
-            range,
-            candidates: first..judged.candidates.len(),
-            blocker: is_blocker,
-        });
+    if judged.candidates.len() > first || blocker.is_some() {
+        let candidates = first..judged.candidates.len();
+        let open = above_d || is_pair(hit.form) || surroundings::has_sign(text, &range);
+        judged.places.push(Place { field, range, candidates, blocker, form: hit.form, open });
     }
 }
 
-/// The evidence of the surface and its surroundings for one claim; `None` if its letter case rules it out.
-fn surface_evidence(claim: &Claim, surface: &str, form: Form, around: EvidenceSet) -> Option<EvidenceSet> {
-    let paired = matches!(form, Form::PairBase | Form::PairQuote) || around.has(Evidence::Pair);
-    let bare = if form == Form::Plural { &surface[..surface.len() - 1] } else { surface };
-    let any_case = match claim.role {
-        Role::Symbol => around.has(Evidence::Cashtag) || around.has(Evidence::Percent) || paired,
-        Role::Name => around.has(Evidence::Hashtag) && claim.class <= Class::B,
-    };
-    if !any_case && !case_holds(claim.case, &claim.written, bare) {
-        return None;
+/// Whether a claim can stand here at all, by its letter case and form.
+fn may_stand(claim: &Claim, bare: &str, in_case: bool, hit: Hit, text: &str) -> bool {
+    match hit.form {
+        // Only a ticker is half of a pair.
+        Form::PairBase | Form::PairQuote => claim.role == Role::Symbol,
+        // Only a ticker or a safe name takes a plural s.
+        Form::Plural => in_case && claim.class <= Class::B && bare.chars().count() >= 3,
+        Form::Whole => {
+            in_case
+                || match claim.role {
+                    Role::Symbol => surroundings::lifts_symbol_case(text, &(hit.start..hit.end)),
+                    // A hashtag is often written in lower case.
+                    Role::Name => claim.class <= Class::B && text[..hit.start].ends_with('#'),
+                }
+        }
     }
-    // Only a ticker is half of a pair, and only a ticker or a safe name takes a plural s.
-    if paired && form != Form::Whole && claim.role != Role::Symbol
-        || form == Form::Plural && (claim.class > Class::B || bare.chars().count() < 3)
-    {
-        return None;
-    }
+}
+
+fn is_pair(form: Form) -> bool {
+    matches!(form, Form::PairBase | Form::PairQuote)
+}
+
+/// What the document as a whole says.
+fn document_evidence(seen: &Seen, crypto_news: bool) -> EvidenceSet {
+    let mut document = EvidenceSet::default();
+    document.add(match seen.crypto_words {
+        _ if crypto_news => Evidence::CryptoText,
+        TwoOf(None, _) => Evidence::NoCrypto,
+        TwoOf(_, None) => Evidence::CryptoHint,
+        TwoOf(_, Some(_)) => Evidence::CryptoText,
+    });
+    document.add_if(Evidence::CryptoNews, crypto_news);
+    document
+}
+
+/// The assets that an open place may name, sorted.
+fn awake(judged: &Judged<'_>) -> Vec<TokenIndex> {
+    let open = judged.places.iter().filter(|place| place.open);
+    let mut awake: Vec<TokenIndex> = open
+        .flat_map(|place| &judged.candidates[place.candidates.clone()])
+        .map(|candidate| candidate.claim.token)
+        .collect();
+    awake.sort_unstable();
+    awake.dedup();
+    awake
+}
+
+/// The surface without a plural s.
+fn bare(surface: &str, form: Form) -> &str {
+    if form == Form::Plural { &surface[..surface.len() - 1] } else { surface }
+}
+
+/// The evidence of the surface itself, with what stands around it.
+fn surface_evidence(
+    candidate: &Candidate<'_>,
+    surface: &str,
+    form: Form,
+    around: EvidenceSet,
+) -> EvidenceSet {
+    let claim = candidate.claim;
     let mut evidence = around;
     evidence.add(match (claim.role, claim.class) {
         (Role::Symbol, Class::A) => Evidence::SymbolA,
@@ -207,11 +269,18 @@ fn surface_evidence(claim: &Claim, surface: &str, form: Form, around: EvidenceSe
         (Role::Name, Class::C) => Evidence::NameC,
         (Role::Name, Class::D) => Evidence::NameD,
     });
-    evidence.add_if(Evidence::Pair, paired);
+    evidence.add_if(Evidence::Pair, is_pair(form));
     evidence.add_if(Evidence::Plural, form == Form::Plural);
-    let lower = claim.role == Role::Symbol && !bare.chars().any(char::is_uppercase);
-    evidence.add_if(Evidence::LowerCase, lower && bare.chars().any(char::is_lowercase) && !paired);
-    Some(evidence)
+    let letters = |is: fn(char) -> bool| bare(surface, form).chars().any(is);
+    let lower = claim.role == Role::Symbol && letters(char::is_lowercase) && !letters(char::is_uppercase);
+    evidence.add_if(Evidence::LowerCase, lower && !evidence.has(Evidence::Pair));
+    evidence
+}
+
+/// Whether the look of its line says something about a surface: title case about words that are names,
+/// capitals about those and about tickers.
+fn cares_for_look(claim: &Claim) -> bool {
+    claim.class > Class::A && (claim.role == Role::Symbol || is_one_word(&claim.written))
 }
 
 /// Drops the kinds that say nothing about a surface of this sort.
@@ -221,17 +290,18 @@ fn applicable(evidence: EvidenceSet, claim: &Claim) -> EvidenceSet {
     let mut kept = EvidenceSet::default();
     for kind in evidence.iter() {
         let applies = match kind {
-            Evidence::NoCrypto | Evidence::Compound => {
-                claim.class > Class::A && (kind == Evidence::NoCrypto || claim.class > Class::B)
-            }
-            Evidence::TitleCase => !symbol && claim.class > Class::A && word,
-            Evidence::Shouting => claim.class > Class::A && (symbol || word),
+            Evidence::NoCrypto => claim.class > Class::A,
+            Evidence::Compound => claim.class > Class::B,
+            Evidence::TitleCase => !symbol && cares_for_look(claim),
+            Evidence::Shouting => cares_for_look(claim),
             Evidence::SentenceStart => !symbol && claim.class > Class::B && word,
-            Evidence::Parenthesised => symbol,
             Evidence::Amount => symbol || claim.class <= Class::B,
-            Evidence::Cashtag | Evidence::Pair => symbol,
-            Evidence::CryptoListing | Evidence::StockListing => symbol,
             Evidence::Hashtag => claim.class <= Class::B,
+            Evidence::Parenthesised
+            | Evidence::Cashtag
+            | Evidence::Pair
+            | Evidence::CryptoListing
+            | Evidence::StockListing => symbol,
             _ => true,
         };
         kept.add_if(kind, applies);

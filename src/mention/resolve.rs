@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 
 use super::evidence::{Confidence, Evidence, Weights};
-use super::judge::{Candidate, FieldText, Judged, Place};
-use super::lexicon::Role;
+use super::judge::{Candidate, FieldText, Judged, Place, add_negative_phrases};
+use super::lexicon::{Lexicon, Role};
 use crate::catalog::{Catalog, Category, Class, TokenIndex};
 
 /// What a place turned out to be.
@@ -43,17 +43,22 @@ pub(super) struct Resolved {
     pub(super) losses: HashMap<usize, Loss>,
 }
 
-/// Decides over all places. Adds the evidence of coherence and of lists to the candidates.
+/// Decides over all places. Adds the evidence of coherence, of lists and of phrases to the candidates; the
+/// last to all of them if `thorough`, else only where it can change the decision.
 pub(super) fn resolve(
     catalog: &Catalog,
+    lexicon: &Lexicon,
     weights: &Weights,
     fields: &[FieldText<'_>],
     judged: &mut Judged<'_>,
     published: Option<Date>,
-    least: Confidence,
+    least: i32,
+    thorough: bool,
 ) -> Resolved {
     let mut losses = HashMap::new();
     drop_by_date(judged, published, &mut losses);
+    let phrases_from = (!thorough).then_some(least);
+    add_negative_phrases(lexicon, weights, fields, judged, phrases_from);
     let first: Vec<Verdict> =
         judged.places.iter().map(|place| decide(catalog, judged, place, least, &losses)).collect();
     coherence(judged, &first);
@@ -61,12 +66,13 @@ pub(super) fn resolve(
     for candidate in &mut judged.candidates {
         candidate.score = weights.score(candidate.evidence);
     }
+    add_negative_phrases(lexicon, weights, fields, judged, phrases_from);
     let mut verdicts: Vec<Verdict> =
         judged.places.iter().map(|place| decide(catalog, judged, place, least, &losses)).collect();
     for (place, verdict) in judged.places.iter().zip(&verdicts) {
         if let Verdict::Token(winner) = verdict {
             let beaten = place.candidates.clone().filter(|index| index != winner);
-            for index in beaten.filter(|index| confidence(&judged.candidates[*index]) >= least) {
+            for index in beaten.filter(|index| judged.candidates[*index].score >= least) {
                 losses.entry(index).or_insert(Loss::Identity);
             }
         }
@@ -104,15 +110,18 @@ fn decide(
     catalog: &Catalog,
     judged: &Judged<'_>,
     place: &Place,
-    least: Confidence,
+    least: i32,
     losses: &HashMap<usize, Loss>,
 ) -> Verdict {
     let mut believed: Vec<usize> = place
         .candidates
         .clone()
+        .filter(|index| judged.candidates[*index].score >= least)
         .filter(|index| losses.get(index) != Some(&Loss::Date))
-        .filter(|index| confidence(&judged.candidates[*index]) >= least)
         .collect();
+    if believed.is_empty() {
+        return place.blocker.map_or(Verdict::Nothing, Verdict::Blocker);
+    }
     // One asset may claim a surface twice (Ether, ether): its better claim counts.
     believed.sort_by_key(|index| {
         let candidate = &judged.candidates[*index];
@@ -127,7 +136,6 @@ fn decide(
         new
     });
     match believed.as_slice() {
-        [] => place.blocker.map_or(Verdict::Nothing, Verdict::Blocker),
         [only] => Verdict::Token(*only),
         several => match clear_winner(catalog, judged, several) {
             Some(winner) => Verdict::Token(winner),
@@ -225,6 +233,9 @@ fn lists(judged: &mut Judged<'_>, verdicts: &[Verdict], fields: &[FieldText<'_>]
 
 /// What stands between two members of a list.
 fn is_list_joint(gap: &str) -> bool {
+    if gap.len() > 12 {
+        return false;
+    }
     let gap = gap.trim_matches([' ', '$', '#', '\u{a0}']);
     gap.len() <= 8
         && matches!(

@@ -45,13 +45,13 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
         if byte < 0x80 {
             if words::ASCII[byte as usize] == CharClass::Word {
                 let end = at + bytes[at..].iter().take_while(|byte| is_ascii_word(**byte)).count();
-                if before != CharClass::Word && lexicon.gate.admits(&bytes[at..end], &bytes[end..]) {
+                if before != CharClass::Word && lexicon.gate.admits(bytes, at, end) {
                     walk_word(lexicon, text, at, hit);
                 }
                 before = CharClass::Word;
                 at = end;
             } else {
-                if lexicon.gate.signs[byte as usize] {
+                if lexicon.gate.admits_sign(bytes, at) {
                     walk(lexicon, text, at, hit);
                 }
                 before = CharClass::Other;
@@ -104,10 +104,7 @@ fn walk(lexicon: &Lexicon, text: &str, start: usize, hit: &mut dyn FnMut(Hit)) {
             longest_whole = end;
             hit(Hit { pattern, start, end, form: Form::Whole });
         }
-        Some(Ending::Plural) => {
-            longest_whole = end + 1;
-            hit(Hit { pattern, start, end: end + 1, form: Form::Plural });
-        }
+        Some(Ending::Plural) => plurals.push(Hit { pattern, start, end: end + 1, form: Form::Plural }),
         Some(Ending::PairQuote) => pairs.push(Hit { pattern, start, end, form: Form::PairBase }),
         None => {}
     });
@@ -176,12 +173,11 @@ fn paths(lexicon: &Lexicon, text: &str, start: usize, ends: &mut dyn FnMut(usize
             return;
         }
         if automaton.is_match(state) {
-            for index in 0..automaton.match_len(state) {
-                let pattern = automaton.match_pattern(state, index);
-                // A state also reports the patterns that are suffixes of the path: "trong" for "Strong".
-                if automaton.pattern_len(pattern) == fed {
-                    ends(pattern.as_usize(), at, last);
-                }
+            // The state's own pattern comes first. It may have none and report only patterns that are suffixes
+            // of the path: "trong" for "Strong".
+            let pattern = automaton.match_pattern(state, 0);
+            if automaton.pattern_len(pattern) == fed {
+                ends(pattern.as_usize(), at, last);
             }
         }
     }
@@ -217,13 +213,11 @@ fn ending(lexicon: &Lexicon, word: &str, length: usize, last: CharClass) -> Opti
     }
 }
 
-/// Whether `base` and `quote`, written as one word, look like a pair: in one case, and long enough that a
+/// Whether `base` and `quote`, written as one word, look like a pair: all in capitals, and long enough that a
 /// prefix (wBTC, GBTC, weETH) is not taken for a base. Dollars quote everything, so two letters do there.
 fn is_pair(base: &str, quote: &str) -> bool {
-    let upper = |text: &str| !text.bytes().any(|byte| byte.is_ascii_lowercase());
-    let lower = |text: &str| !text.bytes().any(|byte| byte.is_ascii_uppercase());
-    let dollars = quote.len() >= 3 && quote.to_ascii_uppercase().contains("USD");
-    (upper(base) && upper(quote) || lower(base) && lower(quote)) && base.len() >= if dollars { 2 } else { 3 }
+    let in_capitals = !base.bytes().chain(quote.bytes()).any(|byte| byte.is_ascii_lowercase());
+    in_capitals && base.len() >= if quote.contains("USD") { 2 } else { 3 }
 }
 
 /// Length of the run of white space at the start of `text`; `None` if it holds a blank line, across which

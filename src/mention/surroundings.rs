@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::evidence::{Evidence, EvidenceSet};
-use super::lexicon::{Gate, WordLists};
+use super::lexicon::{Gate, Phrase, WordLists, lifts_case};
 use super::words::{self, CharClass};
 
 /// Words on either side that show how a line is written.
@@ -14,8 +14,18 @@ const LINE_WINDOW: usize = 8;
 /// How many bytes on either side are looked at: bounds the work per place, whatever the text.
 const REACH: usize = 256;
 
+/// How far a phrase can reach beyond the word in it, white space included.
+const PHRASE_REACH: usize = 48;
+
 /// Evidence that depends only on the text around `place` and not on what the surface could mean.
-pub(super) fn evidence(text: &str, place: &Range<usize>, words: &WordLists, gate: &Gate) -> EvidenceSet {
+/// `with_look`: whether it matters how the words of the line are written.
+pub(super) fn evidence(
+    text: &str,
+    place: &Range<usize>,
+    words: &WordLists,
+    gate: &Gate,
+    with_look: bool,
+) -> EvidenceSet {
     let (before, after) = around(text, place);
     let surface = &text[place.clone()];
     let mut set = EvidenceSet::default();
@@ -38,7 +48,7 @@ pub(super) fn evidence(text: &str, place: &Range<usize>, words: &WordLists, gate
         Some(Listing::Crypto) => set.add(Evidence::CryptoListing),
         None => {}
     }
-    match look_of_line(before, after) {
+    match if with_look { look_of_line(before, after) } else { Look::Plain } {
         Look::TitleCase => set.add(Evidence::TitleCase),
         Look::Shouting => set.add(Evidence::Shouting),
         Look::Plain => {}
@@ -51,6 +61,69 @@ pub(super) fn around<'t>(text: &'t str, place: &Range<usize>) -> (&'t str, &'t s
     let from = text.ceil_char_boundary(place.start.saturating_sub(REACH));
     let to = text.floor_char_boundary((place.end + REACH).min(text.len()));
     (&text[from..place.start], &text[place.end..to])
+}
+
+/// Whether a sign right beside `place` can make a surface believable that is not so by itself.
+pub(super) fn has_sign(text: &str, place: &Range<usize>) -> bool {
+    let before = text[..place.start].trim_end_matches(' ');
+    let after = text[place.end..].trim_start_matches(' ');
+    before.ends_with(['$', '(', '[', ':', '/']) || after.starts_with(['(', '[', '/'])
+}
+
+/// Whether a ticker counts in any letter case here: as a cashtag, in a pair, with a change in percent.
+pub(super) fn lifts_symbol_case(text: &str, place: &Range<usize>) -> bool {
+    if !lifts_case(text.as_bytes(), place.start, place.end) {
+        return false;
+    }
+    let (before, after) = around(text, place);
+    let surface = &text[place.clone()];
+    // "rose 3%" is a verb; "rose +3%" and "rose (3%)" are a ticker in a list of changes.
+    let signed = after.trim_start().starts_with(['+', '-', '−', '(', '▲', '▼']);
+    is_cashtag(before, surface) || signed && precedes_percent(after) || is_glued_pair(before, surface, after)
+}
+
+/// `sol/usdt`, `SOL-usd`: whether this is one side of a pair with a sign between, whatever the case.
+fn is_glued_pair(before: &str, surface: &str, after: &str) -> bool {
+    let quote = |rest: &str| {
+        let length = rest.find(|c| words::class(c) != CharClass::Word).unwrap_or(rest.len());
+        matches!(
+            rest[..length].to_ascii_uppercase().as_str(),
+            "USD" | "USDT" | "USDC" | "BTC" | "ETH" | "EUR"
+        )
+    };
+    after.strip_prefix('/').is_some_and(quote) || before.ends_with('/') && quote(surface)
+}
+
+/// Whether `place` lies in one of `phrases`. A ticker in `capitals` is not the word of a phrase in lower case.
+pub(super) fn in_phrase(text: &str, place: &Range<usize>, phrases: &[Phrase], capitals: bool) -> bool {
+    let from = text.ceil_char_boundary(place.start.saturating_sub(PHRASE_REACH));
+    let to = text.floor_char_boundary((place.end + PHRASE_REACH).min(text.len()));
+    let exact = &text[from..to];
+    let exact_place = place.start - from..place.end - from;
+    if phrases.iter().any(|phrase| phrase.exact && overlaps(exact, &exact_place, &phrase.text)) {
+        return true;
+    }
+    if capitals || phrases.iter().all(|phrase| phrase.exact) {
+        return false;
+    }
+    let mut folded = words::fold_untrimmed(&text[from..place.start]);
+    let start = folded.len();
+    folded.push_str(&words::fold_untrimmed(&text[place.clone()]));
+    let folded_place = start..folded.len();
+    folded.push_str(&words::fold_untrimmed(&text[place.end..to]));
+    phrases.iter().any(|phrase| !phrase.exact && overlaps(&folded, &folded_place, &phrase.text))
+}
+
+/// Whether `phrase` stands as whole words in `text` and touches `place`.
+fn overlaps(text: &str, place: &Range<usize>, phrase: &str) -> bool {
+    let is_word = |c: char| words::class(c) == CharClass::Word;
+    text.match_indices(phrase).any(|(start, _)| {
+        let end = start + phrase.len();
+        start < place.end
+            && place.start < end
+            && !(phrase.starts_with(is_word) && text[..start].ends_with(is_word))
+            && !(phrase.ends_with(is_word) && text[end..].starts_with(is_word))
+    })
 }
 
 /// `$` before something with a letter in it; `$1B` is money.

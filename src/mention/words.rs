@@ -121,8 +121,13 @@ pub(super) fn fold_char(c: char) -> Folded {
 
 /// The form in which a spelling enters the automaton: what [`fold_char`] makes of it, ASCII in lower case.
 pub(super) fn fold(text: &str) -> String {
+    fold_untrimmed(text.trim())
+}
+
+/// The same, keeping a blank at either end.
+pub(super) fn fold_untrimmed(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    for c in text.trim().chars() {
+    for c in text.chars() {
         let kind = if c.is_ascii() {
             if c.is_ascii_whitespace() { Folded::Space } else { Folded::Lower }
         } else {
@@ -133,6 +138,7 @@ pub(super) fn fold(text: &str) -> String {
             Folded::Space if folded.ends_with(' ') => {}
             Folded::Space => folded.push(' '),
             Folded::Byte(byte) => folded.push((byte as char).to_ascii_lowercase()),
+            Folded::Lower if c.is_ascii() => folded.push(c.to_ascii_lowercase()),
             Folded::Lower => folded.extend(c.to_lowercase()),
         }
     }

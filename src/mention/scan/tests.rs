@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 use proptest::prelude::*;
 
-use super::super::lexicon::{Lexicon, Rules};
+use super::super::lexicon::{Lexicon, Meaning, Rules, lifts_case, written};
 use super::*;
 use crate::catalog::Catalog;
 
@@ -65,15 +65,27 @@ fn plain_scan(text: &str) -> BTreeSet<(usize, usize, usize)> {
                     && !words::inside_apostrophe_word(text, start);
             let last = class_before(end);
             let ends = words::ends_word(last, class_after(end));
-            (starts_char && ends_char && starts && ends).then_some((found.pattern().as_usize(), start, end))
+            let pattern = found.pattern().as_usize();
+            let looked_for = !refused(text, pattern, start);
+            (starts_char && ends_char && starts && ends && looked_for).then_some((pattern, start, end))
         })
         .collect()
+}
+
+/// A pattern at a word without the capitals that it needs may be walked (another pattern begins with that word)
+/// or not; both are right, since its claims refuse the case. The comparison leaves such hits out.
+fn refused(text: &str, pattern: usize, start: usize) -> bool {
+    let word = text[start..].bytes().take_while(|byte| is_ascii_word(*byte)).count();
+    let needs = LEXICON.meanings(pattern).iter().map(Meaning::needs).min().unwrap();
+    word > 0
+        && written(&text.as_bytes()[start..start + word]) < needs
+        && !lifts_case(text.as_bytes(), start, start + word)
 }
 
 fn walked(text: &str) -> BTreeSet<(usize, usize, usize)> {
     let mut hits = BTreeSet::new();
     scan(&LEXICON, text, &mut |hit| {
-        if hit.form == Form::Whole {
+        if hit.form == Form::Whole && !refused(text, hit.pattern, hit.start) {
             hits.insert((hit.pattern, hit.start, hit.end));
         }
     });

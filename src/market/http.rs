@@ -119,7 +119,7 @@ fn retry_after(header: Option<&HeaderValue>) -> Option<Duration> {
 fn fault(error: &reqwest::Error) -> SourceError {
     SourceError::Passing(if error.is_timeout() {
         PassingFault::TimedOut
-    } else if error.is_connect() || error.is_request() {
+    } else if error.is_connect() {
         PassingFault::CannotConnect
     } else {
         PassingFault::CutOff

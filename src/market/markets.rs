@@ -171,6 +171,11 @@ impl Markets {
         let _over = tokio::time::timeout(at_most, settled).await;
     }
 
+    /// Changes whenever a call to a source has ended and the book was written.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.rounds.subscribe()
+    }
+
     /// Every enabled source, most preferred first.
     pub fn sources(&self) -> Vec<SourceInfo> {
         let books = self.shared.lock();

@@ -23,7 +23,7 @@ mod links;
 #[cfg(feature = "serve")]
 mod markets;
 #[cfg(feature = "serve")]
-pub mod number;
+mod number;
 #[cfg(feature = "serve")]
 mod pace;
 #[cfg(feature = "serve")]

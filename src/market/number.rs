@@ -12,22 +12,22 @@ use serde_json::value::RawValue;
 const LOST_DIGITS: f64 = 1e-6;
 
 /// A number with its exact digits.
-pub fn decimal(value: Option<&RawValue>) -> Option<Decimal> {
+pub(super) fn decimal(value: Option<&RawValue>) -> Option<Decimal> {
     decimal_text(&text(value)?)
 }
 
 /// A price: a number above 0.
-pub fn price(value: Option<&RawValue>) -> Option<Decimal> {
+pub(super) fn price(value: Option<&RawValue>) -> Option<Decimal> {
     decimal(value).filter(|price| *price > Decimal::ZERO)
 }
 
 /// A finite number, for percentages.
-pub fn float(value: Option<&RawValue>) -> Option<f64> {
+pub(super) fn float(value: Option<&RawValue>) -> Option<f64> {
     text(value)?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// Seconds since 1970, with or without a fraction.
-pub fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
+pub(super) fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
     let seconds = decimal(value)?;
     let millis: i64 = (seconds * Decimal::ONE_THOUSAND).trunc().try_into().ok()?;
     // 0 is how some markets write "never".
@@ -35,12 +35,12 @@ pub fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
 }
 
 /// An instant in RFC 3339.
-pub fn rfc3339(value: Option<&RawValue>) -> Option<Timestamp> {
+pub(super) fn rfc3339(value: Option<&RawValue>) -> Option<Timestamp> {
     text(value)?.parse().ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
 }
 
 /// A number with its exact digits from text.
-pub fn decimal_text(text: &str) -> Option<Decimal> {
+fn decimal_text(text: &str) -> Option<Decimal> {
     let nearly: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
     // `str::parse` reads exponents; `Decimal::from_scientific` does not read all of them.
     let exact: Decimal = text.parse().ok()?;

@@ -17,6 +17,8 @@ mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;
 #[cfg(feature = "serve")]
+mod info;
+#[cfg(feature = "serve")]
 mod ledger;
 #[cfg(feature = "serve")]
 mod links;
@@ -41,6 +43,6 @@ pub use {
     clock::Clock,
     config::{FileConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
     error::{MarketError, SourceError},
-    ledger::{SourceInfo, SourceState},
+    info::{SourceInfo, SourceState},
     markets::Markets,
 };

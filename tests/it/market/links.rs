@@ -37,9 +37,11 @@ async fn a_listing_that_disagrees_stays_unverified() {
     desk.first_round().await;
     assert_eq!(desk.price("doubtful").1.as_deref(), Some("coingecko"));
     desk.fake.set_mood(Route::Markets, Mood::Says(451, "{}"));
-    desk.advance_to_call(minutes(5), Route::Tickers).await;
-    desk.advance(minutes(6));
-    desk.fake.called(Route::Tickers, 3).await;
+    for _ in 0..3 {
+        desk.advance_to_call(minutes(5), Route::Tickers).await;
+    }
+    desk.until(|desk| desk.price("bitcoin").1.as_deref() == Some("coinpaprika")).await;
+    assert_eq!(desk.state("doubtful"), QuoteState::Stale);
     assert_eq!(desk.price("doubtful").1.as_deref(), Some("coingecko"));
 }
 

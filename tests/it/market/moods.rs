@@ -68,6 +68,7 @@ async fn each_error_form_of_coingecko_is_read() {
 async fn each_mood_of_coinpaprika_has_its_reaction() {
     let mut moods = moods();
     moods.push((Mood::Body("[]"), "unreadable answer", SourceState::BackingOff, 1));
+    moods.push((Mood::Says(413, ""), "too many tokens in one call", SourceState::BackingOff, 1));
     moods.push((Mood::Says(429, r#"{"error":"maximum"}"#), "rate limited", SourceState::BackingOff, 1));
     for (mood, reason, state, calls) in moods {
         let log = Log::start();

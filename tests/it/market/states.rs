@@ -33,7 +33,8 @@ async fn a_price_is_fresh_then_stale_then_expired() {
     assert_eq!(answer.state, QuoteState::Expired);
     assert_eq!((answer.price, answer.currency, answer.change_24h_pct), (None, None, None));
     assert_eq!((answer.as_of, answer.source.as_deref()), (Some(noon()), Some("coingecko")));
-    assert_eq!(answer.reason.as_deref(), Some("the last known price is older than 24h"));
+    let reason = "the last known price is older than 24h; coingecko: not available from this place (451)";
+    assert_eq!(answer.reason.as_deref(), Some(reason));
 }
 
 #[tokio::test]

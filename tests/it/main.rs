@@ -1,13 +1,10 @@
 //! The whole suite is one binary: it links once.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::missing_docs_in_private_items,
-    reason = "a test that cannot go on should panic"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")]
 
 mod catalog;
+mod fake_market;
 mod house;
+mod market;
 mod mention;
 mod mention_properties;
 mod record;

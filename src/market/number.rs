@@ -29,7 +29,7 @@ pub(super) fn float(value: Option<&RawValue>) -> Option<f64> {
 /// Seconds since 1970, with or without a fraction.
 pub(super) fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
     let seconds = decimal(value)?;
-    let millis: i64 = (seconds * Decimal::ONE_THOUSAND).trunc().try_into().ok()?;
+    let millis: i64 = seconds.checked_mul(Decimal::ONE_THOUSAND)?.trunc().try_into().ok()?;
     // 0 is how some markets write "never".
     Timestamp::from_millisecond(millis).ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
 }
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(unix_seconds(Some(&raw("1779105600"))), noon);
         assert_eq!(unix_seconds(Some(&raw("\"1779105600\""))), noon);
         assert_eq!(rfc3339(Some(&raw("\"2026-05-18T14:00:00+02:00\""))), noon);
-        for never in ["0", "null", "\"\"", "1e20", "\"yesterday\"", "-5"] {
+        for never in ["0", "null", "\"\"", "1e20", "4.5e26", "\"yesterday\"", "-5"] {
             assert_eq!(unix_seconds(Some(&raw(never))), None, "{never}");
             assert_eq!(rfc3339(Some(&raw(never))), None, "{never}");
         }

@@ -116,23 +116,5 @@ pub struct Options {
     pub max_mentions: u32,
 }
 
-/// STAND-IN of branch `faces`.
-pub struct Detector {
-    catalog: std::sync::Arc<crate::catalog::Catalog>,
-}
-
-#[expect(missing_docs, reason = "stand-in")]
-impl Detector {
-    pub fn new(catalog: std::sync::Arc<crate::catalog::Catalog>) -> Self {
-        Self { catalog }
-    }
-    pub fn version(&self) -> &str {
-        "stand-in"
-    }
-    pub fn catalog(&self) -> &std::sync::Arc<crate::catalog::Catalog> {
-        &self.catalog
-    }
-    pub fn default_min_confidence(&self) -> f64 {
-        0.5
-    }
-}
+/// The rules, weights and automaton over one catalog. Build it once, share it, read it from any thread.
+pub struct Detector {}

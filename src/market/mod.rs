@@ -1,6 +1,46 @@
 //! What a token is worth: quotes, where they come from, and how old they are.
 //!
 //! Requests only ever read the [`book`]; the refresh loop writes it. Never knows about texts or mentions.
+//! Modules are listed in reading order. To add a market API: one file in [`sources`], one row there.
 
 pub mod book;
 pub mod quote;
+
+#[cfg(feature = "serve")]
+mod clock;
+#[cfg(feature = "serve")]
+mod config;
+#[cfg(feature = "serve")]
+mod error;
+#[cfg(feature = "serve")]
+mod http;
+#[cfg(feature = "serve")]
+pub mod human_duration;
+#[cfg(feature = "serve")]
+mod ledger;
+#[cfg(feature = "serve")]
+mod links;
+#[cfg(feature = "serve")]
+mod markets;
+#[cfg(feature = "serve")]
+pub mod number;
+#[cfg(feature = "serve")]
+mod pace;
+#[cfg(feature = "serve")]
+mod plan;
+#[cfg(feature = "serve")]
+mod refresh;
+#[cfg(feature = "serve")]
+pub mod sources;
+
+pub use book::{Freshness, QuoteBook, Snapshot, Standing};
+pub use quote::{Quote, QuoteAnswer, QuoteState};
+
+#[cfg(feature = "serve")]
+pub use {
+    clock::Clock,
+    config::{FileConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
+    error::{MarketError, SourceError},
+    ledger::{SourceInfo, SourceState},
+    markets::Markets,
+};

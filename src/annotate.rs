@@ -3,13 +3,15 @@
 //! The serde types here are the record of `cointag tag`, the HTTP face and the library alike
 //! (schema: `docs/record.schema.json`). Never waits for a market: it reads one snapshot of the book.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::market::book::Snapshot;
 use crate::market::quote::QuoteAnswer;
-pub use crate::mention::Kind;
-use crate::mention::{Detector, Document, Field, Options};
+use crate::mention::{self, Ambiguity, Detection, Detector, Document, Field, Meant, Options};
+pub use crate::mention::{Kind, Place};
 
 /// Everything found in one document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,19 +68,6 @@ pub struct PlacedSpan {
     pub confidence: f64,
     /// What spoke for and against it.
     pub evidence: Vec<String>,
-}
-
-/// Where a surface stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Title or body.
-    pub field: Field,
-    /// First position, in the unit asked for.
-    pub start: u32,
-    /// Position after the last.
-    pub end: u32,
-    /// As written; in HTML the visible text.
-    pub surface: String,
 }
 
 /// A surface with several possible owners.
@@ -143,6 +132,162 @@ pub fn annotate(
     options: &Options,
     quotes: Option<(&Snapshot, Timestamp)>,
 ) -> Record {
-    let _ = (detector, document, options, quotes);
-    unreachable!("written next")
+    let catalog = detector.catalog();
+    let detection = detector.detect(document, options);
+    let mut grouped = Grouped::new(detector, &options.kinds);
+    for found in &detection.found {
+        grouped.add(found.meant, span(found));
+    }
+    for shared in &detection.shared {
+        let owners = match options.ambiguity {
+            Ambiguity::Drop => 0,
+            Ambiguity::Best => 1,
+            Ambiguity::All => shared.owners.len(),
+        };
+        for (token, confidence) in &shared.owners[..owners] {
+            grouped.add(
+                Meant::Token(*token),
+                PlacedSpan {
+                    place: shared.place.clone(),
+                    confidence: confidence.fraction(),
+                    evidence: vec!["shared_symbol".to_owned()],
+                },
+            );
+        }
+    }
+    let mut mentions = grouped.in_box_order(options.max_mentions);
+    if let Some((snapshot, now)) = quotes {
+        for mention in &mut mentions {
+            let token = mention.token_id.as_deref().and_then(|id| catalog.find(id));
+            mention.quote = token.map(|token| snapshot.answer(token, now));
+        }
+    }
+    Record {
+        id: document.id.clone(),
+        catalog_version: catalog.version().to_owned(),
+        detector_version: detector.version().to_owned(),
+        mentions,
+        ambiguous: ambiguous(detector, &detection),
+        rejected: detection.turned_down.iter().map(|turned| rejected(detector, turned)).collect(),
+    }
+}
+
+/// Mentions by what they mean, in the order in which they were first seen.
+struct Grouped<'d> {
+    detector: &'d Detector,
+    kinds: &'d [Kind],
+    mentions: Vec<Mention>,
+    index: HashMap<(bool, usize), usize>,
+}
+
+impl<'d> Grouped<'d> {
+    fn new(detector: &'d Detector, kinds: &'d [Kind]) -> Self {
+        let kinds = if kinds.is_empty() { &[Kind::Token][..] } else { kinds };
+        Self { detector, kinds, mentions: Vec::new(), index: HashMap::new() }
+    }
+
+    fn add(&mut self, meant: Meant, span: PlacedSpan) {
+        let (key, kind) = match meant {
+            Meant::Token(token) => ((true, token.at()), Kind::Token),
+            Meant::Other(blocker) => ((false, blocker), self.detector.kind_of(blocker)),
+        };
+        if !self.kinds.contains(&kind) {
+            return;
+        }
+        let at = *self.index.entry(key).or_insert_with(|| {
+            self.mentions.push(empty_mention(self.detector, meant, kind));
+            self.mentions.len() - 1
+        });
+        let mention = &mut self.mentions[at];
+        mention.count += 1;
+        mention.in_title |= span.place.field == Field::Title;
+        mention.confidence = mention.confidence.max(span.confidence);
+        mention.spans.push(span);
+    }
+
+    /// In the title first, then the most frequent, then the first in the text, then by id.
+    fn in_box_order(self, most: u32) -> Vec<Mention> {
+        let mut mentions = self.mentions;
+        mentions.sort_by(|a, b| {
+            let first =
+                |mention: &Mention| mention.spans.first().map(|span| (span.place.field, span.place.start));
+            b.in_title
+                .cmp(&a.in_title)
+                .then(b.count.cmp(&a.count))
+                .then_with(|| first(a).cmp(&first(b)))
+                .then_with(|| a.token_id.cmp(&b.token_id))
+        });
+        if most > 0 {
+            mentions.truncate(most as usize);
+        }
+        mentions
+    }
+}
+
+fn empty_mention(detector: &Detector, meant: Meant, kind: Kind) -> Mention {
+    let catalog = detector.catalog();
+    let (token_id, symbol, name) = match meant {
+        Meant::Token(token) => {
+            let asset = catalog.asset(token);
+            (Some(asset.id.clone()), Some(asset.symbol.clone()), asset.name.clone())
+        }
+        Meant::Other(blocker) => (None, None, catalog.file().blockers[blocker].text.clone()),
+    };
+    Mention {
+        token_id,
+        symbol,
+        name,
+        kind,
+        confidence: 0.0,
+        count: 0,
+        in_title: false,
+        spans: Vec::new(),
+        quote: None,
+    }
+}
+
+/// Shared surfaces with the same owners are one entry.
+fn ambiguous(detector: &Detector, detection: &Detection) -> Vec<Ambiguous> {
+    let mut entries: Vec<Ambiguous> = Vec::new();
+    for shared in &detection.shared {
+        let candidates: Vec<Candidate> = shared
+            .owners
+            .iter()
+            .map(|(token, confidence)| {
+                let asset = detector.catalog().asset(*token);
+                Candidate {
+                    token_id: asset.id.clone(),
+                    symbol: asset.symbol.clone(),
+                    name: asset.name.clone(),
+                    confidence: confidence.fraction(),
+                }
+            })
+            .collect();
+        let same = |entry: &&mut Ambiguous| {
+            entry.candidates.iter().map(|c| &c.token_id).eq(candidates.iter().map(|c| &c.token_id))
+        };
+        match entries.iter_mut().find(same) {
+            Some(entry) => entry.spans.push(shared.place.clone()),
+            None => entries.push(Ambiguous { spans: vec![shared.place.clone()], candidates }),
+        }
+    }
+    entries
+}
+
+fn rejected(detector: &Detector, turned: &mention::Turned) -> Rejected {
+    Rejected {
+        span: turned.place.clone(),
+        token_id: Some(detector.catalog().asset(turned.token).id.clone()),
+        confidence: turned.confidence.fraction(),
+        evidence: turned.evidence.names(),
+        reason: turned.reason.clone(),
+    }
+}
+
+fn span(found: &mention::Found) -> PlacedSpan {
+    PlacedSpan {
+        place: found.place.clone(),
+        confidence: found.confidence.fraction(),
+        evidence: found.evidence.names(),
+    }
 }

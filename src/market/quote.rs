@@ -78,6 +78,21 @@ pub struct QuoteAnswer {
     pub source: Option<String>,
 }
 
+impl QuoteState {
+    /// Its word in JSON and in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Expired => "expired",
+            Self::Pending => "pending",
+            Self::Unlisted => "unlisted",
+            Self::Unavailable => "unavailable",
+            Self::Historical => "historical",
+        }
+    }
+}
+
 impl QuoteAnswer {
     /// An answer without a price.
     pub fn without_price(state: QuoteState, reason: impl Into<String>) -> Self {

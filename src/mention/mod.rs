@@ -3,8 +3,22 @@
 //! Pure: no I/O, no clock, no async. Any text is valid input, and the same text, catalog, rules and
 //! options give the same answer on every platform and thread.
 
+mod detector;
+mod evidence;
+mod html;
+mod judge;
+mod lexicon;
+mod offsets;
+mod resolve;
+mod scan;
+mod surroundings;
+mod words;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use detector::{Detection, Detector, Found, Meant, Place, Shared, Turned};
+pub use evidence::{Confidence, Evidence, EvidenceSet};
 
 /// A text to read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,6 +78,25 @@ pub enum Kind {
     Term,
 }
 
+impl Kind {
+    /// Its word in JSON and in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Company => "company",
+            Self::Exchange => "exchange",
+            Self::Person => "person",
+            Self::Unit => "unit",
+            Self::Collection => "collection",
+            Self::Agency => "agency",
+            Self::Product => "product",
+            Self::Place => "place",
+            Self::LongerName => "longer_name",
+            Self::Term => "term",
+        }
+    }
+}
+
 /// What to do with a surface that several assets may own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -115,6 +148,3 @@ pub struct Options {
     /// At most this many mentions, the first of the box order; 0 = all.
     pub max_mentions: u32,
 }
-
-/// The rules, weights and automaton over one catalog. Build it once, share it, read it from any thread.
-pub struct Detector {}

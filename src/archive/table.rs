@@ -1,0 +1,203 @@
+//! For people: the box, and below it a table of the mentions.
+
+use std::io::{self, Write};
+
+use super::{RecordWriter, Tagged};
+use crate::annotate::{ErrorRecord, Mention, Record};
+use crate::market::quote::{QuoteAnswer, QuoteState};
+
+const GREEN: &str = "\u{1b}[32m";
+const RED: &str = "\u{1b}[31m";
+const BOLD: &str = "\u{1b}[1m";
+const DIM: &str = "\u{1b}[2m";
+const RESET: &str = "\u{1b}[0m";
+
+/// Writes a box and a table for each record.
+pub struct Table<'w> {
+    output: Box<dyn Write + 'w>,
+    colour: bool,
+    written: bool,
+}
+
+impl<'w> Table<'w> {
+    /// A writer into `output`.
+    pub fn new(output: Box<dyn Write + 'w>, colour: bool) -> Self {
+        Self { output, colour, written: false }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour { format!("{code}{text}{RESET}") } else { text.to_owned() }
+    }
+
+    fn separate(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.written, true) { self.output.write_all(b"\n") } else { Ok(()) }
+    }
+
+    fn rows(&self, record: &Record) -> Vec<[String; 6]> {
+        record
+            .mentions
+            .iter()
+            .map(|mention| {
+                let quote = mention.quote.as_ref();
+                let change = quote.and_then(|quote| quote.change_24h_pct);
+                let seen = mention.spans.first();
+                [
+                    format!(
+                        "{} ({})",
+                        mention.name,
+                        mention.symbol.as_deref().unwrap_or(mention.kind.word())
+                    ),
+                    format!("{:.3}", mention.confidence),
+                    mention.count.to_string(),
+                    quote.map_or_else(|| "-".to_owned(), price_or_state),
+                    change.map_or_else(|| "-".to_owned(), change_text),
+                    seen.map_or_else(String::new, |span| {
+                        format!("“{}” {}", span.place.surface, span.evidence.join(", "))
+                    }),
+                ]
+            })
+            .collect()
+    }
+}
+
+impl RecordWriter for Table<'_> {
+    fn record(&mut self, record: &Record, _: &Tagged) -> io::Result<()> {
+        self.separate()?;
+        if let Some(id) = &record.id {
+            let id = self.paint(DIM, id);
+            writeln!(self.output, "{id}")?;
+        }
+        let line = box_line(&record.mentions, &|code, text| self.paint(code, text));
+        writeln!(self.output, "{line}")?;
+        let rows = self.rows(record);
+        if !rows.is_empty() {
+            let heads = ["Token", "Confidence", "Count", "Price", "24 h", "First seen as, and why"];
+            let widths: Vec<usize> = (0..heads.len())
+                .map(|column| {
+                    let cells = rows.iter().map(|row| row[column].chars().count());
+                    cells.chain([heads[column].len()]).max().unwrap_or(0)
+                })
+                .collect();
+            writeln!(self.output)?;
+            let head = heads.iter().zip(&widths).map(|(head, width)| format!("{head:width$}"));
+            let head = self.paint(DIM, head.collect::<Vec<_>>().join("  ").trim_end());
+            writeln!(self.output, "{head}")?;
+            for row in &rows {
+                let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+                writeln!(self.output, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+            }
+        }
+        for mention in &record.mentions {
+            if let Some(reason) = mention.quote.as_ref().and_then(|quote| quote.reason.as_deref()) {
+                let name = mention.symbol.as_deref().unwrap_or(&mention.name);
+                let note = self.paint(DIM, &format!("{name}: no price, {reason}"));
+                writeln!(self.output, "{note}")?;
+            }
+        }
+        for ambiguous in &record.ambiguous {
+            let surface = ambiguous.spans.first().map_or("", |place| place.surface.as_str());
+            let owners: Vec<_> = ambiguous.candidates.iter().map(|owner| owner.token_id.as_str()).collect();
+            let line = format!("ambiguous “{surface}”: {}", owners.join(" or "));
+            writeln!(self.output, "{}", self.paint(DIM, &line))?;
+        }
+        for rejected in &record.rejected {
+            let line = format!(
+                "rejected “{}” as {} ({:.3}: {}): {}",
+                rejected.span.surface,
+                rejected.token_id.as_deref().unwrap_or("-"),
+                rejected.confidence,
+                rejected.evidence.join(", "),
+                rejected.reason
+            );
+            writeln!(self.output, "{}", self.paint(DIM, &line))?;
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, error: &ErrorRecord) -> io::Result<()> {
+        self.separate()?;
+        let line = format!("set aside {}: {}", error.error.place, error.error.message);
+        writeln!(self.output, "{}", self.paint(RED, &line))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// `Mentioned tokens  $BTC $74,603 -1.8%`, each token once. `paint` colours a piece, or returns it as it is.
+pub fn box_line(mentions: &[Mention], paint: &dyn Fn(&str, &str) -> String) -> String {
+    if mentions.is_empty() {
+        return "No tokens mentioned".to_owned();
+    }
+    let mut line = paint(BOLD, "Mentioned tokens");
+    for mention in mentions {
+        let symbol =
+            mention.symbol.as_ref().map_or_else(|| mention.name.clone(), |symbol| format!("${symbol}"));
+        line.push_str("  ");
+        line.push_str(&paint(BOLD, &symbol));
+        let Some(quote) = &mention.quote else { continue };
+        line.push(' ');
+        line.push_str(&price_or_state(quote));
+        if let Some(change) = quote.change_24h_pct {
+            let code = if change < 0.0 { RED } else { GREEN };
+            line.push(' ');
+            line.push_str(&paint(code, &change_text(change)));
+        }
+    }
+    line
+}
+
+fn price_or_state(quote: &QuoteAnswer) -> String {
+    match &quote.price {
+        Some(price) if quote.state == QuoteState::Stale => format!("{} (stale)", price_text(price)),
+        Some(price) => price_text(price),
+        None => quote.state.word().to_owned(),
+    }
+}
+
+fn change_text(change: f64) -> String {
+    format!("{change:+.1}%")
+}
+
+/// A price as people read it: `$74,603`, `$1.08`, `$0.00000391`. Takes plain decimal text and keeps four
+/// significant digits below one dollar, cents up to a thousand dollars, and whole dollars above.
+pub fn price_text(price: &str) -> String {
+    let Ok(value) = price.parse::<rust_decimal::Decimal>() else { return price.to_owned() };
+    let thousand = rust_decimal::Decimal::ONE_THOUSAND;
+    if value >= thousand {
+        let whole = value.round().to_string();
+        let mut grouped = String::new();
+        for (index, digit) in whole.chars().enumerate() {
+            if index > 0 && (whole.len() - index) % 3 == 0 {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        return format!("${grouped}");
+    }
+    if value >= rust_decimal::Decimal::ONE {
+        return format!("${:.2}", value.round_dp(2));
+    }
+    format!("${}", value.round_sf(4).unwrap_or(value).normalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::price_text;
+
+    #[test]
+    fn prices_read_as_people_write_them() {
+        for (price, text) in [
+            ("74603.12", "$74,603"),
+            ("1234567.8", "$1,234,568"),
+            ("999.994", "$999.99"),
+            ("1.08", "$1.08"),
+            ("0.9998", "$0.9998"),
+            ("0.00000391", "$0.00000391"),
+            ("0.000000000078234", "$0.00000000007823"),
+        ] {
+            assert_eq!(price_text(price), text);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What stands around a place in a text: signs, numbers, lists, listings, the look of its line.
+//!
+//! Pure functions over a text and a byte range. Never knows which asset is asked about.
+
+use std::ops::Range;
+
+use super::evidence::{Evidence, EvidenceSet};
+use super::lexicon::{Gate, WordLists};
+use super::words::{self, CharClass};
+
+/// Words on either side that show how a line is written.
+const LINE_WINDOW: usize = 8;
+
+/// How many bytes on either side are looked at: bounds the work per place, whatever the text.
+const REACH: usize = 256;
+
+/// Evidence that depends only on the text around `place` and not on what the surface could mean.
+pub(super) fn evidence(text: &str, place: &Range<usize>, words: &WordLists, gate: &Gate) -> EvidenceSet {
+    let (before, after) = around(text, place);
+    let surface = &text[place.clone()];
+    let mut set = EvidenceSet::default();
+    let cashtag = is_cashtag(before, surface);
+    set.add_if(Evidence::Cashtag, cashtag);
+    set.add_if(Evidence::Hashtag, before.ends_with('#'));
+    let bare = if cashtag { &before[..before.len() - 1] } else { before };
+    set.add_if(Evidence::Parenthesised, is_parenthesised(bare, after));
+    set.add_if(Evidence::Pair, is_pair(before, surface, after, gate));
+    set.add_if(Evidence::Amount, follows_amount(before));
+    set.add_if(Evidence::Percent, precedes_percent(after));
+    set.add_if(Evidence::Compound, is_compound(before, after));
+    set.add_if(Evidence::Abbreviation, is_abbreviation(before, surface, after));
+    set.add_if(Evidence::Address, is_address(before, after));
+    set.add_if(Evidence::Handle, before.ends_with('@') && !before.ends_with(" @ "));
+    set.add_if(Evidence::LongerName, is_part_of_longer_name(before, after, words));
+    set.add_if(Evidence::SentenceStart, starts_sentence(before));
+    match listing(bare, words) {
+        Some(Listing::Stock) => set.add(Evidence::StockListing),
+        Some(Listing::Crypto) => set.add(Evidence::CryptoListing),
+        None => {}
+    }
+    match look_of_line(before, after) {
+        Look::TitleCase => set.add(Evidence::TitleCase),
+        Look::Shouting => set.add(Evidence::Shouting),
+        Look::Plain => {}
+    }
+    set
+}
+
+/// The text on either side of `place`, at most [`REACH`] bytes of it.
+pub(super) fn around<'t>(text: &'t str, place: &Range<usize>) -> (&'t str, &'t str) {
+    let from = text.ceil_char_boundary(place.start.saturating_sub(REACH));
+    let to = text.floor_char_boundary((place.end + REACH).min(text.len()));
+    (&text[from..place.start], &text[place.end..to])
+}
+
+/// `$` before something with a letter in it; `$1B` is money.
+fn is_cashtag(before: &str, surface: &str) -> bool {
+    before.ends_with('$')
+        && surface.chars().any(char::is_alphabetic)
+        && !before[..before.len() - 1].ends_with(|c: char| words::class(c) == CharClass::Word && c != 'S')
+        && !is_money(surface)
+}
+
+/// Digits with a magnitude: 1B, 25M, 3k.
+fn is_money(surface: &str) -> bool {
+    surface.starts_with(|c: char| c.is_ascii_digit())
+        && matches!(
+            surface.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ','),
+            "K" | "k" | "M" | "m" | "B" | "b" | "T" | "t" | "bn" | "BN" | "mn" | "MN"
+        )
+}
+
+fn is_parenthesised(before: &str, after: &str) -> bool {
+    let opened = before.ends_with('(') || before.ends_with('[');
+    opened && after.trim_start().starts_with([')', ']', ',', ';', '/', '+', '-', ':'])
+}
+
+/// One side of `BASE/QUOTE`, `BASE-QUOTE`; a pair written as one word is the scanner's.
+fn is_pair(before: &str, surface: &str, after: &str, gate: &Gate) -> bool {
+    let separator = |c: char| matches!(c, '/' | '-' | '‑' | '–' | ':');
+    let quote_follows = after.strip_prefix(separator).is_some_and(|rest| {
+        let rest = rest.trim_start_matches('$');
+        let length = rest.find(|c| words::class(c) != CharClass::Word).unwrap_or(rest.len());
+        gate.is_pair_quote(&rest[..length])
+    });
+    let base_precedes = || {
+        before.trim_end_matches('$').strip_suffix(separator).is_some_and(|rest| {
+            let base = last_word(rest);
+            (2..=10).contains(&base.len())
+                && base.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+                && base.chars().any(|c| c.is_ascii_uppercase())
+        })
+    };
+    quote_follows || gate.is_pair_quote(surface) && base_precedes()
+}
+
+/// A number, with or without a magnitude, right before; a bare year does not count.
+fn follows_amount(before: &str) -> bool {
+    const MAGNITUDES: &[&str] =
+        &["K", "k", "M", "m", "B", "b", "mn", "bn", "million", "billion", "thousand", "trillion"];
+    let Some(before) = before.strip_suffix([' ', '\u{a0}']) else { return false };
+    let word = last_word(before);
+    if MAGNITUDES.contains(&word) {
+        return before[..before.len() - word.len()].trim_end().ends_with(|c: char| c.is_ascii_digit());
+    }
+    let number = word.trim_end_matches(['K', 'k', 'M', 'm', 'B', 'b']);
+    if number.is_empty() || !number.chars().all(|c| c.is_ascii_digit()) {
+        return false;
+    }
+    let grouped = before[..before.len() - word.len()].ends_with([',', '.']);
+    let year = number.len() == 4 && (number.starts_with("19") || number.starts_with("20")) && !grouped;
+    !year
+}
+
+/// `+5%`, `(5.2 %)`, `: -3%` right after.
+fn precedes_percent(after: &str) -> bool {
+    let rest = after.trim_start_matches([' ', '(', ':', '+', '-', '−', '–', '▲', '▼', '▾', '▴']);
+    if after.len() - rest.len() > 6 {
+        return false;
+    }
+    let digits =
+        rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',').len();
+    digits > 0 && rest[digits..].trim_start_matches(' ').starts_with('%')
+}
+
+fn is_compound(before: &str, after: &str) -> bool {
+    let mut back = before.chars().rev();
+    let joined_before =
+        back.next() == Some('-') && back.next().is_some_and(|c| words::class(c) == CharClass::Word);
+    let mut on = after.chars();
+    joined_before || on.next() == Some('-') && on.next().is_some_and(|c| words::class(c) == CharClass::Word)
+}
+
+/// A single letter with a full stop on either side and a letter beyond it: U.S.
+fn is_abbreviation(before: &str, surface: &str, after: &str) -> bool {
+    let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+    let mut on = after.chars();
+    let mut back = before.chars().rev();
+    surface.chars().count() <= 2
+        && (on.next() == Some('.') && letter(on.next()) || back.next() == Some('.') && letter(back.next()))
+        || surface.chars().count() == 1 && (after.starts_with('&') || before.ends_with('&'))
+}
+
+/// Inside a URL, a domain name or an e-mail address.
+fn is_address(before: &str, after: &str) -> bool {
+    let in_domain = after.strip_prefix('.').is_some_and(|rest| {
+        let label = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
+        label >= 2 && !rest[label..].starts_with(|c: char| words::class(c) == CharClass::Word)
+    });
+    let domain_label = before
+        .strip_suffix('.')
+        .is_some_and(|rest| rest.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()))
+        && after.starts_with(['.', '/']);
+    let e_mail = after.starts_with('@') && after[1..].starts_with(|c: char| c.is_alphanumeric());
+    let run_start = before.rfind(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '('));
+    let run = &before[run_start.map_or(0, |at| before.ceil_char_boundary(at + 1))..];
+    in_domain || domain_label || e_mail || run.contains("://") || run.starts_with("www.")
+}
+
+/// A capitalised neighbour that makes another name of it: Little Pepe, Pepe Dollar.
+fn is_part_of_longer_name(before: &str, after: &str, words: &WordLists) -> bool {
+    let next = after.strip_prefix(' ').is_some_and(|rest| {
+        words.longer_name_after.iter().any(|word| {
+            rest.strip_prefix(word.as_str())
+                .is_some_and(|rest| !rest.starts_with(|c: char| words::class(c) == CharClass::Word))
+        })
+    });
+    let previous = before.strip_suffix(' ').is_some_and(|rest| {
+        let word = last_word(rest);
+        words.longer_name_before.iter().any(|longer| longer == word)
+    });
+    next || previous
+}
+
+fn starts_sentence(before: &str) -> bool {
+    let before = before.trim_end_matches([' ', '\t', '"', '“', '‘', '\'', '(', '*', '•', '-', '–', '—', '#']);
+    before.is_empty() || before.ends_with(['.', '!', '?', ':', '\n', '”', '…', '|', ';'])
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Listing {
+    Stock,
+    Crypto,
+}
+
+/// The market named before a colon: `NASDAQ: SYM`, `CRYPTO:SYM`.
+fn listing(before: &str, words: &WordLists) -> Option<Listing> {
+    let before = before.trim_end().strip_suffix(':')?.trim_end();
+    let names = |lists: &[String]| {
+        lists.iter().any(|name| {
+            let Some(at) = before.len().checked_sub(name.len()).filter(|at| before.is_char_boundary(*at))
+            else {
+                return false;
+            };
+            before[at..].eq_ignore_ascii_case(name)
+                && !before[..at].ends_with(|c: char| words::class(c) == CharClass::Word)
+        })
+    };
+    if names(&words.crypto_listings) {
+        Some(Listing::Crypto)
+    } else if names(&words.stock_exchanges) {
+        Some(Listing::Stock)
+    } else {
+        None
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    Plain,
+    TitleCase,
+    Shouting,
+}
+
+/// How the words around a place are written, within its line. Words of the place itself do not count.
+fn look_of_line(before: &str, after: &str) -> Look {
+    let before = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
+    let after = &after[..after.find('\n').unwrap_or(after.len())];
+    let is_break = |c: char| words::class(c) == CharClass::Other && !words::is_apostrophe(c);
+    let before = before.rsplit(is_break).filter(|word| !word.is_empty());
+    let after = after.split(is_break).filter(|word| !word.is_empty());
+    let (mut long, mut capitalised, mut all, mut shouted) = (0, 0, 0, 0);
+    for word in before.take(LINE_WINDOW).chain(after.take(LINE_WINDOW)) {
+        let Some(first) = word.chars().next().filter(|c| c.is_alphabetic()) else { continue };
+        let letters = word.chars().filter(|c| c.is_alphabetic()).count();
+        if letters >= 2 {
+            all += 1;
+            shouted += usize::from(!word.chars().any(char::is_lowercase));
+        }
+        if letters >= 4 {
+            long += 1;
+            capitalised += usize::from(first.is_uppercase());
+        }
+    }
+    if all >= 3 && shouted * 10 >= all * 6 {
+        Look::Shouting
+    } else if long >= 3 && capitalised * 4 >= long * 3 {
+        Look::TitleCase
+    } else {
+        Look::Plain
+    }
+}
+
+fn last_word(text: &str) -> &str {
+    let start = text.char_indices().rev().take_while(|(_, c)| words::class(*c) == CharClass::Word).last();
+    start.map_or("", |(at, _)| &text[at..])
+}

@@ -54,8 +54,7 @@ pub struct SourceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Timestamp>,
     pub calls_total: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calls_per_minute: Option<u32>,
+    pub calls_per_minute: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_month: Option<u32>,
 }
@@ -95,13 +94,14 @@ impl From<SourceInfo> for SourceStatus {
             credit: source.credit.to_owned(),
             link: source.link.to_owned(),
             terms: source.terms.to_owned(),
-            plan: source.plan,
+            plan: source.plan.to_owned(),
             has_key: source.has_key,
-            state: source.state,
+            state: source.state.to_string(),
             reason: source.reason,
             last_success: source.last_success,
             last_failure: source.last_failure,
-            calls_total: source.calls_total,
+            // The wire has no 64-bit numbers; 4 billion calls are out of any plan's reach.
+            calls_total: u32::try_from(source.calls_total).unwrap_or(u32::MAX),
             calls_per_minute: source.calls_per_minute,
             calls_per_month: source.calls_per_month,
         }

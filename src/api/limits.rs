@@ -12,7 +12,7 @@ pub struct Config {
     /// the default; what is beyond it is a mistake or an attack.
     pub document_bytes_max: u32,
     /// Longest wait for quotes that a caller can ask for: it holds a stream open.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "crate::market::human_duration")]
     pub quote_wait_max: Duration,
     /// Most tokens of one request for quotes.
     pub quote_tokens_max: u32,

@@ -28,13 +28,13 @@ use crate::mention::Detector;
 #[derive(Clone)]
 pub struct Api {
     detector: Arc<Detector>,
-    markets: Arc<Markets>,
+    markets: Markets,
     limits: Limits,
 }
 
 impl Api {
     /// Joins the parts. `markets` must have been made for the catalog of `detector`.
-    pub fn new(detector: Arc<Detector>, markets: Arc<Markets>, limits: Limits) -> Self {
+    pub fn new(detector: Arc<Detector>, markets: Markets, limits: Limits) -> Self {
         Self { detector, markets, limits }
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use error::{Code, Error};
 pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
-pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef};
+pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
 pub use readiness::{Readiness, Stage};
 pub use tag::{DocumentFields, QuoteMode, TagOptions, TagRequest};
 pub use tokens::{FormerName, ListTokens, Token, TokenPage, TokenSelector};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, Error, Limits};
 use crate::catalog::{AssetRecord, Catalog, SymbolMatch, TokenIndex};
+use crate::market::Markets;
 use crate::market::quote::{QuoteAnswer, QuoteState};
 
 /// How many tokens of a similar spelling are suggested for one that is not known.
@@ -93,38 +94,50 @@ pub struct TokenRef {
 }
 
 impl Api {
-    /// Prices tokens. Waits only if the caller asks to; one unknown item does not fail the others.
+    /// Prices tokens; see [`quote`].
     ///
     /// # Errors
     /// The request breaks a limit or asks for a part that is not built yet.
     pub async fn quotes(&self, request: QuotesRequest) -> Result<Quotes, Error> {
-        let pricing = check(&request, &self.limits)?;
-        let catalog = self.detector.catalog();
-        let by_id = (request.token_ids.into_iter().enumerate())
-            .map(|(place, id)| (find_id(catalog, &id, &format!("token_ids[{place}]")), id));
-        let by_symbol = (request.symbols.into_iter().enumerate())
-            .map(|(place, symbol)| (find_symbol(catalog, &symbol, &format!("symbols[{place}]")), symbol));
-        let found: Vec<_> = by_id.chain(by_symbol).collect();
-
-        let tokens: Vec<TokenIndex> =
-            found.iter().filter_map(|(found, _)| found.as_ref().ok().copied()).collect();
-        self.markets.want(&tokens);
-        if !pricing.wait.is_zero() && !tokens.is_empty() {
-            self.markets.wait_for(&tokens, pricing.wait).await;
-        }
-        let (snapshot, now) = (self.markets.snapshot(), self.markets.now());
-        let priced = |token: TokenIndex| {
-            let mut quote = snapshot.answer(token, now);
-            pricing.withhold_too_old(&mut quote);
-            let TokenRef { token_id, symbol, name, .. } = catalog.asset(token).into();
-            PricedToken { token_id, symbol, name, quote }
-        };
-        let item = |(found, asked): (Result<TokenIndex, ItemError>, String)| {
-            let result = found.map_or_else(QuoteResult::Error, |token| QuoteResult::Priced(priced(token)));
-            QuoteItem { asked, result }
-        };
-        Ok(Quotes { quotes: found.into_iter().map(item).collect() })
+        quote(self.detector.catalog(), &self.markets, &self.limits, request).await
     }
+}
+
+/// Prices tokens. Waits only if the caller asks to; one unknown item does not fail the others.
+///
+/// # Errors
+/// The request breaks a limit or asks for a part that is not built yet.
+pub async fn quote(
+    catalog: &Catalog,
+    markets: &Markets,
+    limits: &Limits,
+    request: QuotesRequest,
+) -> Result<Quotes, Error> {
+    let pricing = check(&request, limits)?;
+    let by_id = (request.token_ids.into_iter().enumerate())
+        .map(|(place, id)| (find_id(catalog, &id, &format!("token_ids[{place}]")), id));
+    let by_symbol = (request.symbols.into_iter().enumerate())
+        .map(|(place, symbol)| (find_symbol(catalog, &symbol, &format!("symbols[{place}]")), symbol));
+    let found: Vec<_> = by_id.chain(by_symbol).collect();
+
+    let tokens: Vec<TokenIndex> =
+        found.iter().filter_map(|(found, _)| found.as_ref().ok().copied()).collect();
+    markets.want(&tokens);
+    if !pricing.wait.is_zero() && !tokens.is_empty() {
+        markets.wait_for(&tokens, pricing.wait).await;
+    }
+    let (snapshot, now) = (markets.snapshot(), markets.now());
+    let priced = |token: TokenIndex| {
+        let mut quote = snapshot.answer(token, now);
+        pricing.withhold_too_old(&mut quote);
+        let TokenRef { token_id, symbol, name, .. } = catalog.asset(token).into();
+        PricedToken { token_id, symbol, name, quote }
+    };
+    let item = |(found, asked): (Result<TokenIndex, ItemError>, String)| {
+        let result = found.map_or_else(QuoteResult::Error, |token| QuoteResult::Priced(priced(token)));
+        QuoteItem { asked, result }
+    };
+    Ok(Quotes { quotes: found.into_iter().map(item).collect() })
 }
 
 fn check(request: &QuotesRequest, limits: &Limits) -> Result<Pricing, Error> {

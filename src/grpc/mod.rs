@@ -25,7 +25,7 @@ use crate::api::{Api, Readiness};
 
 /// The messages, clients and servers of `proto/cointag/v1`.
 #[allow(missing_docs, reason = "generated; the .proto files hold the reference")]
-#[allow(clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
+#[allow(clippy::all, clippy::allow_attributes_without_reason, unreachable_pub, reason = "generated")]
 pub mod pb {
     tonic::include_proto!("cointag.v1");
 }

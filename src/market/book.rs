@@ -82,7 +82,7 @@ impl Snapshot {
     pub fn answer(&self, token: TokenIndex, now: Timestamp) -> QuoteAnswer {
         match self.entries.get(token.at()) {
             None => QuoteAnswer::without_price(QuoteState::Unlisted, "the token is not in this catalog"),
-            Some(Entry { held: Some(held), .. }) => self.held_answer(&held.quote, now),
+            Some(Entry { held: Some(held), standing }) => self.held_answer(&held.quote, standing, now),
             Some(Entry { held: None, standing }) => match standing {
                 Standing::Pending => {
                     QuoteAnswer::without_price(QuoteState::Pending, "the first ask is under way")
@@ -127,14 +127,14 @@ impl Snapshot {
         !keeps
     }
 
-    /// Says why `token` has no price, for as long as it has none.
+    /// Says why `token` has no price, for as long as it has none that can be told.
     pub fn set_standing(&mut self, token: TokenIndex, standing: Standing) {
         if let Some(entry) = self.entries.get_mut(token.at()) {
             entry.standing = standing;
         }
     }
 
-    fn held_answer(&self, quote: &Quote, now: Timestamp) -> QuoteAnswer {
+    fn held_answer(&self, quote: &Quote, standing: &Standing, now: Timestamp) -> QuoteAnswer {
         let age = age(quote, now);
         let expired = age > self.freshness.expire_after;
         let state = match age {
@@ -146,7 +146,12 @@ impl Snapshot {
         QuoteAnswer {
             state,
             reason: expired.then(|| {
-                format!("the last known price is older than {}", human(self.freshness.expire_after))
+                let older =
+                    format!("the last known price is older than {}", human(self.freshness.expire_after));
+                match standing {
+                    Standing::Unavailable(reason) => format!("{older}; {reason}"),
+                    Standing::Pending | Standing::Unlisted(_) => older,
+                }
             }),
             price: told.then(|| quote.price.normalize().to_string()),
             currency: told.then(|| CURRENCY.to_owned()),

@@ -2,6 +2,7 @@
 //!
 //! Messages are our own words. They never hold a URL, a key or a body.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub enum SourceError {
     TooLong,
     /// Answered something that cannot be read: the next source has to do.
     #[error("{0}")]
-    Malformed(&'static str),
+    Malformed(Cow<'static, str>),
 }
 
 /// A fault that may be gone in a moment.
@@ -91,6 +92,13 @@ pub enum MarketError {
     /// No HTTPS client could be made.
     #[error("cannot make an HTTPS client: {0}")]
     Client(String),
+}
+
+impl SourceError {
+    /// An answer that cannot be read, in our own words.
+    pub(super) const fn malformed(what: &'static str) -> Self {
+        Self::Malformed(Cow::Borrowed(what))
+    }
 }
 
 impl MarketError {

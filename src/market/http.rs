@@ -104,7 +104,7 @@ async fn read(mut response: Response) -> Result<Answer, SourceError> {
             break;
         }
         if body.len() > BODY_BYTES_MAX {
-            return Err(SourceError::Malformed("answer longer than 32 MiB"));
+            return Err(SourceError::malformed("answer longer than 32 MiB"));
         }
     }
     Ok(Answer { status: status.as_u16(), retry_after, body })
@@ -119,7 +119,7 @@ fn retry_after(header: Option<&HeaderValue>) -> Option<Duration> {
 fn fault(error: &reqwest::Error) -> SourceError {
     SourceError::Passing(if error.is_timeout() {
         PassingFault::TimedOut
-    } else if error.is_connect() || error.is_request() {
+    } else if error.is_connect() {
         PassingFault::CannotConnect
     } else {
         PassingFault::CutOff
@@ -137,7 +137,7 @@ fn same_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
 pub(crate) fn status_fault(answer: &Answer) -> Option<SourceError> {
     Some(match answer.status {
         200..=299 => return None,
-        300..=399 => SourceError::Malformed("redirects to another host"),
+        300..=399 => SourceError::malformed("redirects to another host"),
         401 => SourceError::Permanent("the API key was refused"),
         402 => SourceError::PlanLacksRoute,
         403 => SourceError::Refused { status: 403 },
@@ -145,8 +145,8 @@ pub(crate) fn status_fault(answer: &Answer) -> Option<SourceError> {
         413 | 414 => SourceError::TooLong,
         429 => SourceError::RateLimited { retry_after: answer.retry_after },
         451 => SourceError::Permanent("not available from this place (451)"),
-        404 => SourceError::Malformed("answered 404"),
-        _ => SourceError::Malformed("answered with an error"),
+        404 => SourceError::malformed("answered 404"),
+        _ => SourceError::malformed("answered with an error"),
     })
 }
 

@@ -3,15 +3,14 @@
 //! Plain bookkeeping: never calls a source, never asks the clock, holds no prices.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::book::Standing;
 use super::error::SourceError;
+use super::info::SourceState;
 use super::pace::Pace;
 use crate::catalog::TokenIndex;
 
@@ -23,64 +22,6 @@ const SOON: Duration = Duration::from_secs(3);
 
 /// So long a source that has no price for a token is not asked for it on demand.
 const MISSING_FOR: Duration = Duration::from_secs(60 * 60);
-
-/// How a source stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceState {
-    /// Not asked yet.
-    Starting,
-    /// Its last call went well.
-    Ok,
-    /// Its last call failed; it will be asked again.
-    BackingOff,
-    /// Not asked again until the configuration changes.
-    Disabled,
-}
-
-impl fmt::Display for SourceState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Starting => "starting",
-            Self::Ok => "ok",
-            Self::BackingOff => "backing_off",
-            Self::Disabled => "disabled",
-        })
-    }
-}
-
-/// What an operator may know of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SourceInfo {
-    /// Its name in the configuration.
-    pub name: &'static str,
-    /// Its name for people.
-    pub title: &'static str,
-    /// The line to show beside its prices.
-    pub credit: &'static str,
-    /// Where that line links to.
-    pub link: &'static str,
-    /// What its terms ask for.
-    pub terms: &'static str,
-    /// The plan in use.
-    pub plan: &'static str,
-    /// Whether it is asked with a key.
-    pub has_key: bool,
-    /// How it stands.
-    pub state: SourceState,
-    /// Why it does not stand well.
-    pub reason: Option<String>,
-    /// When a call last went well.
-    pub last_success: Option<Timestamp>,
-    /// When a call last failed.
-    pub last_failure: Option<Timestamp>,
-    /// Calls since the start, retries included.
-    pub calls_total: u64,
-    /// The most calls a minute.
-    pub calls_per_minute: u32,
-    /// The most calls a month; `None`: no budget.
-    pub calls_per_month: Option<u32>,
-}
 
 /// The books of all sources, most preferred first.
 #[derive(Debug)]
@@ -303,7 +244,8 @@ impl Ledger {
                 (Some(fault), _) => fault,
                 (None, Outcome::Unverified) => "unverified listing",
                 (None, Outcome::NoPrice | Outcome::Priced) if account.lists_what_it_prices => continue,
-                (None, Outcome::NoPrice | Outcome::Priced) => "no price",
+                (None, Outcome::NoPrice) => "no price",
+                (None, Outcome::Priced) => "no newer price",
                 // The source has recovered since; the token's turn comes.
                 (None, Outcome::Untried | Outcome::Failed) => return Standing::Pending,
             };

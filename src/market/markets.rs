@@ -15,7 +15,8 @@ use super::clock::Clock;
 use super::config::{MarketConfig, QuotesConfig};
 use super::error::MarketError;
 use super::http::Http;
-use super::ledger::{Account, Ledger, Moment, SourceInfo};
+use super::info::SourceInfo;
+use super::ledger::{Account, Ledger, Moment};
 use super::links::Links;
 use super::pace::Pace;
 use super::refresh::{self, Books, Enabled, Listing, Shared};
@@ -65,7 +66,7 @@ impl Markets {
                 name: name.clone(),
                 known: ALL.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
             })?;
-            sources.push(enable(&catalog, entry.configure(market, &http)?));
+            sources.push(enable(&catalog, entry.configure(&catalog, market, &http)?));
         }
         let freshness = Freshness { fresh_for: quotes.fresh_for, expire_after: quotes.expire_after };
         Ok(Self::from_parts(catalog, sources, freshness, Links::load(state_dir), clock))
@@ -171,6 +172,11 @@ impl Markets {
         let _over = tokio::time::timeout(at_most, settled).await;
     }
 
+    /// Changes whenever a call to a source has ended and the book was written.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.rounds.subscribe()
+    }
+
     /// Every enabled source, most preferred first.
     pub fn sources(&self) -> Vec<SourceInfo> {
         let books = self.shared.lock();
@@ -252,7 +258,7 @@ fn account(source: &Enabled) -> Account {
         Coverage::Everything => usize::MAX,
         Coverage::Chosen { ids_max, .. } => ids_max,
     };
-    let pace = Pace::new(plan.every, calls_per_minute, calls_per_month);
+    let pace = Pace::new(plan.every, calls_per_minute, calls_per_month, plan.back_off_max);
     let listed = source.ids.iter().map(Option::is_some);
     Account::new(entry.name, entry.ids == Ids::Own, pace, ids_max, listed)
 }

@@ -17,13 +17,15 @@ mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;
 #[cfg(feature = "serve")]
+mod info;
+#[cfg(feature = "serve")]
 mod ledger;
 #[cfg(feature = "serve")]
 mod links;
 #[cfg(feature = "serve")]
 mod markets;
 #[cfg(feature = "serve")]
-pub mod number;
+mod number;
 #[cfg(feature = "serve")]
 mod pace;
 #[cfg(feature = "serve")]
@@ -41,6 +43,6 @@ pub use {
     clock::Clock,
     config::{FileConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
     error::{MarketError, SourceError},
-    ledger::{SourceInfo, SourceState},
+    info::{SourceInfo, SourceState},
     markets::Markets,
 };

@@ -12,22 +12,22 @@ use serde_json::value::RawValue;
 const LOST_DIGITS: f64 = 1e-6;
 
 /// A number with its exact digits.
-pub fn decimal(value: Option<&RawValue>) -> Option<Decimal> {
+pub(super) fn decimal(value: Option<&RawValue>) -> Option<Decimal> {
     decimal_text(&text(value)?)
 }
 
 /// A price: a number above 0.
-pub fn price(value: Option<&RawValue>) -> Option<Decimal> {
+pub(super) fn price(value: Option<&RawValue>) -> Option<Decimal> {
     decimal(value).filter(|price| *price > Decimal::ZERO)
 }
 
 /// A finite number, for percentages.
-pub fn float(value: Option<&RawValue>) -> Option<f64> {
+pub(super) fn float(value: Option<&RawValue>) -> Option<f64> {
     text(value)?.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// Seconds since 1970, with or without a fraction.
-pub fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
+pub(super) fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
     let seconds = decimal(value)?;
     let millis: i64 = (seconds * Decimal::ONE_THOUSAND).trunc().try_into().ok()?;
     // 0 is how some markets write "never".
@@ -35,12 +35,12 @@ pub fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
 }
 
 /// An instant in RFC 3339.
-pub fn rfc3339(value: Option<&RawValue>) -> Option<Timestamp> {
+pub(super) fn rfc3339(value: Option<&RawValue>) -> Option<Timestamp> {
     text(value)?.parse().ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
 }
 
 /// A number with its exact digits from text.
-pub fn decimal_text(text: &str) -> Option<Decimal> {
+fn decimal_text(text: &str) -> Option<Decimal> {
     let nearly: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
     // `str::parse` reads exponents; `Decimal::from_scientific` does not read all of them.
     let exact: Decimal = text.parse().ok()?;
@@ -58,4 +58,94 @@ fn text(value: Option<&RawValue>) -> Option<String> {
     };
     // Neither null nor true, lists or objects; they end in no number or time either.
     text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')).then_some(text)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn every_spelling_of_a_number_is_read_and_none_is_unknown() {
+        let rows = [
+            ("77671", Some("77671")),
+            ("7.82e-11", Some("0.0000000000782")),
+            ("1E+3", Some("1000")),
+            ("\" 1.5 \"", Some("1.5")),
+            ("\"3.91e-6\"", Some("0.00000391")),
+            ("-0.5", Some("-0.5")),
+            ("0.1234567890123456789012345678", Some("0.1234567890123456789012345678")),
+            ("1e-28", Some("0.0000000000000000000000000001")),
+            ("1e-29", None),
+            ("1e400", None),
+            ("1e40", None),
+            ("null", None),
+            ("\"\"", None),
+            ("\"NaN\"", None),
+            ("\"inf\"", None),
+            ("\"-Infinity\"", None),
+            ("\"1,5\"", None),
+            ("\"$5\"", None),
+            ("true", None),
+            ("[1]", None),
+            ("{}", None),
+        ];
+        for (json, expected) in rows {
+            assert_eq!(
+                decimal(Some(&raw(json))).map(|number| number.to_string()).as_deref(),
+                expected,
+                "{json}"
+            );
+        }
+        assert_eq!(decimal(None), None);
+    }
+
+    #[test]
+    fn a_time_is_read_and_never_is_unknown() {
+        let noon = "2026-05-18T12:00:00Z".parse().ok();
+        assert_eq!(unix_seconds(Some(&raw("1779105600"))), noon);
+        assert_eq!(unix_seconds(Some(&raw("\"1779105600\""))), noon);
+        assert_eq!(rfc3339(Some(&raw("\"2026-05-18T14:00:00+02:00\""))), noon);
+        for never in ["0", "null", "\"\"", "1e20", "\"yesterday\"", "-5"] {
+            assert_eq!(unix_seconds(Some(&raw(never))), None, "{never}");
+            assert_eq!(rfc3339(Some(&raw(never))), None, "{never}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_is_read_back_exactly_as_number_and_as_text(mantissa in any::<i64>(), scale in 0u32..=28) {
+            let number = Decimal::new(mantissa, scale);
+            prop_assert_eq!(decimal(Some(&raw(&number.to_string()))), Some(number));
+            prop_assert_eq!(decimal(Some(&raw(&format!("\"{number}\"")))), Some(number));
+            let scientific = format!("{mantissa}e-{scale}");
+            prop_assert_eq!(decimal(Some(&raw(&scientific))), Some(number));
+        }
+
+        #[test]
+        fn any_json_is_read_without_panic_and_a_price_is_above_0(text in any::<String>(), number in any::<f64>()) {
+            let texts = [serde_json::to_string(&text).unwrap(), serde_json::to_string(&number).unwrap(), format!("{number:e}")];
+            for json in texts {
+                let Ok(value) = RawValue::from_string(json) else { continue };
+                let read = price(Some(&value));
+                prop_assert!(read.is_none_or(|price| price > Decimal::ZERO));
+                if let Some(price) = read {
+                    let written: f64 = text_of(&value).parse().unwrap();
+                    let back: f64 = price.try_into().unwrap();
+                    prop_assert!((back - written).abs() <= written.abs() * 1e-6);
+                }
+                let _ = (float(Some(&value)), unix_seconds(Some(&value)), rfc3339(Some(&value)));
+            }
+        }
+    }
+
+    fn text_of(value: &RawValue) -> String {
+        text(Some(value)).unwrap()
+    }
 }

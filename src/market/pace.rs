@@ -14,7 +14,6 @@ const RESERVE: u32 = 10;
 const AHEAD: u32 = 5;
 
 const BACK_OFF_MIN: Duration = Duration::from_secs(10);
-const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
 /// One strange header must not switch a source off for good.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 /// What a refusal at the edge asks for.
@@ -35,6 +34,7 @@ pub(super) struct Pace {
     /// Up to when the month's even spread is used up.
     spent_until: Duration,
     blocked_until: Duration,
+    back_off_max: Duration,
     failures: u32,
     halvings: u32,
     good: u32,
@@ -42,7 +42,12 @@ pub(super) struct Pace {
 
 impl Pace {
     /// `every`: the regular round. The limits: the plan's, or the operator's.
-    pub(super) fn new(every: Duration, calls_per_minute: u32, calls_per_month: Option<u32>) -> Self {
+    pub(super) fn new(
+        every: Duration,
+        calls_per_minute: u32,
+        calls_per_month: Option<u32>,
+        back_off_max: Duration,
+    ) -> Self {
         let gap = Duration::from_secs(60) / calls_per_minute.max(1);
         let spread = calls_per_month.map_or(Duration::ZERO, |calls| {
             let usable = calls - calls / RESERVE;
@@ -55,6 +60,7 @@ impl Pace {
             last: None,
             spent_until: Duration::ZERO,
             blocked_until: Duration::ZERO,
+            back_off_max,
             failures: 0,
             halvings: 0,
             good: 0,
@@ -101,7 +107,7 @@ impl Pace {
     pub(super) fn failed(&mut self, now: Duration, chance: f64) {
         self.good = 0;
         self.failures += 1;
-        self.block(now + back_off(self.failures, chance));
+        self.block(now + back_off(self.failures, chance).min(self.back_off_max));
     }
 
     /// The market says we are too fast.
@@ -128,10 +134,10 @@ impl Pace {
     }
 }
 
-/// From 10 s to 15 min, doubled each time, half as much again by chance.
+/// From 10 s, doubled each time, half as much again by chance.
 fn back_off(failures: u32, chance: f64) -> Duration {
     let doubled = BACK_OFF_MIN * 2u32.pow(failures.saturating_sub(1).min(10));
-    doubled.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 2.0).min(BACK_OFF_MAX)
+    doubled.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 2.0)
 }
 
 /// A number from 0 to 1 that differs from call to call and from process to process; not for secrets.
@@ -150,7 +156,7 @@ mod tests {
     #[test]
     fn a_month_of_regular_calls_stays_within_its_budget() {
         for (every, per_minute, per_month) in [(60, 30, 10_000), (300, 60, 20_000), (1, 1000, 500)] {
-            let mut pace = Pace::new(Duration::from_secs(every), per_minute, Some(per_month));
+            let mut pace = Pace::new(Duration::from_secs(every), per_minute, Some(per_month), MINUTE * 15);
             let (mut now, mut calls) = (Duration::ZERO, 0);
             while now < MONTH {
                 pace.began(now);
@@ -164,7 +170,7 @@ mod tests {
 
     #[test]
     fn demand_cannot_overspend_a_month_either() {
-        let mut pace = Pace::new(MINUTE, 30, Some(10_000));
+        let mut pace = Pace::new(MINUTE, 30, Some(10_000), MINUTE * 15);
         let (mut now, mut calls) = (Duration::ZERO, 0);
         while now < MONTH {
             pace.began(now);
@@ -184,7 +190,7 @@ mod tests {
         ];
         for (retry_after, least, most) in rows {
             for chance in [0.0, 0.5, 1.0] {
-                let mut pace = Pace::new(Duration::from_secs(1), 600, None);
+                let mut pace = Pace::new(Duration::from_secs(1), 600, None, MINUTE * 15);
                 pace.began(Duration::ZERO);
                 pace.rate_limited(Duration::ZERO, retry_after, chance);
                 let wait = pace.regular_at();
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn repeated_failures_wait_longer_up_to_15_min() {
-        let mut pace = Pace::new(Duration::from_secs(1), 60, None);
+        let mut pace = Pace::new(Duration::from_secs(1), 60, None, MINUTE * 15);
         let mut now = Duration::ZERO;
         for expected in [10, 20, 40, 80, 160, 320, 640, 900, 900] {
             pace.began(now);
@@ -212,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_limit_halves_the_pace_and_good_calls_bring_it_back() {
-        let mut pace = Pace::new(MINUTE, 60, None);
+        let mut pace = Pace::new(MINUTE, 60, None, MINUTE * 15);
         pace.began(Duration::ZERO);
         pace.rate_limited(Duration::ZERO, None, 0.0);
         pace.succeeded();

@@ -13,7 +13,8 @@ use tokio::sync::{Notify, watch};
 use super::book::QuoteBook;
 use super::clock::Clock;
 use super::error::SourceError;
-use super::ledger::{Ledger, Moment, Outcome, SourceState};
+use super::info::SourceState;
+use super::ledger::{Ledger, Moment, Outcome};
 use super::links::{self, Links};
 use super::pace::chance;
 use super::plan::{Candidate, choose};
@@ -187,7 +188,8 @@ impl Shared {
         loop {
             let begun = self.lock().ledger.begin(place, &tokens, self.clock.tick());
             let result = self.fetch(place, &tokens, haste).await;
-            if matches!(result, Err(SourceError::TooLong)) && tokens.len() > 1 {
+            let chosen = matches!(self.sources[place].configured.entry.coverage, Coverage::Chosen { .. });
+            if matches!(result, Err(SourceError::TooLong)) && chosen && tokens.len() > 1 {
                 self.lock().ledger.halve(place, &tokens);
                 // The other half is the most urgent of the next call.
                 tokens.truncate(tokens.len() / 2);
@@ -330,9 +332,7 @@ impl Shared {
                 false
             });
             for token in self.catalog.indices() {
-                if snapshot.quote(token).is_none() {
-                    snapshot.set_standing(token, ledger.standing(token));
-                }
+                snapshot.set_standing(token, ledger.standing(token));
             }
             ledger.settle_demand(|token| snapshot.is_fresh(token, time));
         });

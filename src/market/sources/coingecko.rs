@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Coverage, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry};
+use super::{BACK_OFF_MAX, Coverage, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry};
 use crate::market::error::{MarketError, SourceError};
 use crate::market::http::{Answer, Endpoint, joined_ids, status_fault};
 use crate::market::number;
@@ -28,6 +28,7 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
             // "About 5, not stable" is shared by everybody behind one address: one page a minute is modest.
             calls_per_minute: 1,
             calls_per_month: None,
+            back_off_max: BACK_OFF_MAX,
             timeout: TIMEOUT,
         },
         Plan {
@@ -38,6 +39,7 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
             // The limits page says 100, other pages of theirs 30.
             calls_per_minute: 30,
             calls_per_month: Some(10_000),
+            back_off_max: BACK_OFF_MAX,
             timeout: TIMEOUT,
         },
         Plan {
@@ -48,6 +50,7 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
             calls_per_minute: 250,
             // The smallest paid plan.
             calls_per_month: Some(100_000),
+            back_off_max: BACK_OFF_MAX,
             timeout: TIMEOUT,
         },
     ],
@@ -158,7 +161,7 @@ fn parse_simple(answer: &Answer) -> Result<Vec<Priced>, SourceError> {
     Ok(entries.into_iter().filter_map(read).collect())
 }
 
-const UNREADABLE: SourceError = SourceError::Malformed("unreadable answer");
+const UNREADABLE: SourceError = SourceError::malformed("unreadable answer");
 
 /// Status first, then content.
 fn good_body(answer: &Answer) -> Result<&str, SourceError> {
@@ -182,12 +185,12 @@ fn error_inside(answer: &Answer) -> Option<SourceError> {
         Some(10010 | 10011) => SourceError::Permanent("the API key is for another host; check its plan"),
         Some(10005) => SourceError::PlanLacksRoute,
         // Two meanings: reaches back too far, or too many addresses. Neither is the key's fault.
-        Some(10012) => SourceError::Malformed("refused the parameters"),
+        Some(10012) => SourceError::malformed("refused the parameters"),
         Some(401) => SourceError::Permanent("the API key was refused"),
         _ if message.contains("User-Agent") => SourceError::Permanent("refuses our User-Agent"),
         Some(1020 | 403) => SourceError::Refused { status: 403 },
-        Some(408 | 500..=599) if answer.status == 200 => SourceError::Malformed("answered with an error"),
-        _ => status_fault(answer).unwrap_or(SourceError::Malformed("answered with an error")),
+        Some(408 | 500..=599) if answer.status == 200 => SourceError::malformed("answered with an error"),
+        _ => status_fault(answer).unwrap_or(SourceError::malformed("answered with an error")),
     })
 }
 
@@ -208,4 +211,99 @@ fn error_code(body: &serde_json::Value) -> Option<(Option<i64>, &str)> {
     }
     let code = code.and_then(|code| code.as_i64().or_else(|| code.as_str()?.parse().ok()));
     Some((code, message.and_then(serde_json::Value::as_str).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, retry_after: None, body: body.as_bytes().to_vec() }
+    }
+
+    /// Id, price and change of each coin, by id.
+    fn told(result: Result<Vec<Priced>, SourceError>) -> Vec<(String, String, Option<f64>)> {
+        let mut told: Vec<_> = result
+            .into_iter()
+            .flatten()
+            .map(|priced| (priced.id, priced.price.to_string(), priced.change_24h_pct))
+            .collect();
+        told.sort_by(|a, b| a.0.cmp(&b.0));
+        told
+    }
+
+    fn row(id: &str, price: &str, change: Option<f64>) -> (String, String, Option<f64>) {
+        (id.to_owned(), price.to_owned(), change)
+    }
+
+    #[test]
+    fn a_page_of_markets_is_read_with_all_its_gaps() {
+        let body = r#"[
+            {"id":"bitcoin","current_price":74603,"price_change_percentage_24h":-1.8,"market_cap_rank":null,
+             "last_updated":"2026-05-18T12:00:00.599Z","price_change_percentage_24h_in_currency":-1.8016474},
+            {"id":"pepe","current_price":3.91e-06,"price_change_percentage_24h":-4.1},
+            {"id":"no-change","current_price":"2.50","price_change_percentage_24h":null},
+            {"id":"no-price","current_price":null},
+            {"id":"zero","current_price":0.0},
+            {"current_price":1},
+            {"id":"absent"}
+        ]"#;
+        let read = parse_markets(&answer(200, body));
+        let bitcoin = read.iter().flatten().find(|priced| priced.id == "bitcoin");
+        assert_eq!(bitcoin.and_then(|bitcoin| bitcoin.as_of), "2026-05-18T12:00:00.599Z".parse().ok());
+        let expected = [
+            row("bitcoin", "74603", Some(-1.8016474)),
+            row("no-change", "2.50", None),
+            row("pepe", "0.00000391", Some(-4.1)),
+        ];
+        assert_eq!(told(read), expected);
+        assert_eq!(parse_markets(&answer(200, "[]")), Ok(Vec::new()));
+        assert_eq!(parse_markets(&answer(200, "[{},7]")), Err(UNREADABLE));
+    }
+
+    #[test]
+    fn a_simple_price_is_read_with_all_its_gaps() {
+        let body = r#"{"bitcoin":{"usd":74603.12,"usd_24h_change":-1.8,"last_updated_at":1779105600},
+            "dead":{"usd":7.82e-11,"usd_24h_change":null,"last_updated_at":null},
+            "no-price":{"usd":null},"empty":{},"odd":[]}"#;
+        let read = parse_simple(&answer(200, body));
+        let as_of: Vec<_> = read.iter().flatten().filter_map(|priced| priced.as_of).collect();
+        assert_eq!(as_of, ["2026-05-18T12:00:00Z".parse().ok()].into_iter().flatten().collect::<Vec<_>>());
+        let expected = [row("bitcoin", "74603.12", Some(-1.8)), row("dead", "0.0000000000782", None)];
+        assert_eq!(told(read), expected);
+        assert_eq!(parse_simple(&answer(200, "{}")), Ok(Vec::new()), "no coin known is no error");
+    }
+
+    #[test]
+    fn a_coin_named_status_is_no_error() {
+        let body = r#"{"status":{"usd":0.021874,"usd_24h_change":-1.9,"last_updated_at":1779105600}}"#;
+        assert_eq!(told(parse_simple(&answer(200, body))), [row("status", "0.021874", Some(-1.9))]);
+        let error = r#"{"status":{"error_code":429,"error_message":"too fast"}}"#;
+        let limited = Err(SourceError::RateLimited { retry_after: None });
+        assert_eq!(parse_simple(&answer(200, error)), limited);
+    }
+
+    #[test]
+    fn errors_are_read_in_every_form() {
+        let other_host = SourceError::Permanent("the API key is for another host; check its plan");
+        let missing = SourceError::Permanent("the API key is missing");
+        let rows = [
+            (400, r#"{"error_code":10010,"status":{"error_message":"m"}}"#, other_host.clone()),
+            (400, r#"{"status":{"error_code":"10011","error_message":"m"}}"#, other_host),
+            (401, r#"{"error":{"status":{"error_code":10002,"error_message":"m"}}}"#, missing.clone()),
+            (401, r#"{"error":{"error_code":10002,"error_message":"m"}}"#, missing),
+            (422, r#"{"error":"Missing parameter"}"#, SourceError::malformed("answered with an error")),
+            (404, r#"{"error":"coin not found"}"#, SourceError::malformed("answered 404")),
+            (429, "Throttled", SourceError::RateLimited { retry_after: None }),
+            (401, "<html>", SourceError::Permanent("the API key was refused")),
+            (401, r#"{"status":{"error_code":10005}}"#, SourceError::PlanLacksRoute),
+            (414, "<html>", SourceError::TooLong),
+            (200, "<html>", UNREADABLE),
+            (200, r#"[{"id":"#, UNREADABLE),
+        ];
+        for (status, body, expected) in rows {
+            assert_eq!(parse_markets(&answer(status, body)), Err(expected.clone()), "{status} {body}");
+            assert_eq!(parse_simple(&answer(status, body)), Err(expected), "{status} {body}");
+        }
+    }
 }

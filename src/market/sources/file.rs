@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Coverage, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry};
+use crate::catalog::Catalog;
 use crate::market::error::{MarketError, SourceError};
 use crate::market::number;
 
@@ -36,6 +37,8 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
         every: Duration::from_secs(15),
         calls_per_minute: 60,
         calls_per_month: None,
+        // A mended file is to be seen soon.
+        back_off_max: Duration::from_secs(15),
         timeout: Duration::from_secs(10),
     }],
     build,
@@ -46,6 +49,7 @@ const BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 struct PriceFile {
     path: PathBuf,
+    catalog: Arc<Catalog>,
     read: Mutex<Option<Read>>,
 }
 
@@ -65,7 +69,8 @@ fn build(setup: Setup<'_>) -> Result<Box<dyn QuoteSource>, MarketError> {
     let path = setup.file.ok_or_else(|| {
         MarketError::option("file", "path", "is needed because market.sources names `file`")
     })?;
-    let file = PriceFile { path: path.to_owned(), read: Mutex::new(None) };
+    let file =
+        PriceFile { path: path.to_owned(), catalog: Arc::clone(setup.catalog), read: Mutex::new(None) };
     file.prices().map_err(|problem| MarketError::File { path: path.to_owned(), problem })?;
     Ok(Box::new(file))
 }
@@ -74,10 +79,7 @@ impl QuoteSource for PriceFile {
     fn fetch<'a>(&'a self, _ids: &'a [&'a str], _haste: Haste) -> Fetching<'a> {
         Box::pin(async move {
             // Small, local and rare: not worth a thread of its own.
-            self.prices().map_err(|problem| {
-                tracing::warn!(path = %self.path.display(), problem, "market.file.path cannot be read");
-                SourceError::Malformed("the file of prices cannot be read")
-            })
+            self.prices().map_err(|problem| SourceError::Malformed(problem.into()))
         })
     }
 }
@@ -91,8 +93,21 @@ impl PriceFile {
             return Ok(read.prices.clone());
         }
         let prices = parse(&contents(&self.path, seen.length)?)?;
+        self.report_strangers(&prices);
         *read = Some(Read { seen, prices: prices.clone() });
         Ok(prices)
+    }
+}
+
+impl PriceFile {
+    /// Prices of tokens that the catalog does not know are of no use; a slip of the pen is the likely cause.
+    fn report_strangers(&self, prices: &[Priced]) {
+        let strangers: Vec<_> =
+            prices.iter().map(|priced| &*priced.id).filter(|id| self.catalog.find(id).is_none()).collect();
+        if let Some(first) = strangers.first() {
+            let count = strangers.len();
+            tracing::warn!(count, first, "market.file.path holds {count} ids that the catalog does not know");
+        }
     }
 }
 

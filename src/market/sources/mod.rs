@@ -9,6 +9,7 @@ mod file;
 
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use rust_decimal::Decimal;
 use super::config::{MarketConfig, Secret, SourceConfig};
 use super::error::{MarketError, SourceError};
 use super::http::{Endpoint, Http};
+use crate::catalog::Catalog;
 
 /// Every source that this build knows, the better ones first.
 pub const ALL: &[SourceEntry] = &[coingecko::ENTRY, coinpaprika::ENTRY, file::ENTRY];
@@ -83,9 +85,14 @@ pub struct Plan {
     pub calls_per_minute: u32,
     /// Calls a month, unless the operator says otherwise. `None`: no published budget.
     pub calls_per_month: Option<u32>,
+    /// Failures in a row make it wait longer, up to this.
+    pub back_off_max: Duration,
     /// How long one call may take, unless the operator says otherwise.
     pub timeout: Duration,
 }
+
+/// What is asked of most markets after failures in a row.
+const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// A source that can be asked for prices.
 pub(super) trait QuoteSource: Send + Sync {
@@ -120,6 +127,7 @@ pub(super) struct Priced {
 
 /// What a source is built from.
 pub(super) struct Setup<'a> {
+    pub(super) catalog: &'a Arc<Catalog>,
     pub(super) endpoint: Option<Endpoint>,
     pub(super) file: Option<&'a Path>,
 }
@@ -143,6 +151,7 @@ impl SourceEntry {
     /// Checks the configuration and makes the source ready. Does not touch the network.
     pub(super) fn configure(
         &'static self,
+        catalog: &Arc<Catalog>,
         config: &MarketConfig,
         http: &Http,
     ) -> Result<Configured, MarketError> {
@@ -174,7 +183,7 @@ impl SourceEntry {
             has_key: key.is_some(),
             calls_per_minute: options.calls_per_minute.unwrap_or(plan.calls_per_minute),
             calls_per_month: options.calls_per_month.or(plan.calls_per_month),
-            source: (self.build)(Setup { endpoint, file: config.file.path.as_deref() })?,
+            source: (self.build)(Setup { catalog, endpoint, file: config.file.path.as_deref() })?,
         })
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{Global, complain, fail, print};
+use super::{Global, fail, print};
 use crate::config::Loaded;
 use crate::market::{Clock, Markets};
 
@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitCode {
         Err(error) => return fail(error),
     };
     for warning in &loaded.warnings {
-        complain(warning);
+        super::warn(warning);
     }
     let text = match args.command {
         ConfigCommand::Print => loaded.print(),

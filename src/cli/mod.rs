@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anstyle::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Layers, Loaded};
@@ -180,11 +181,20 @@ pub(crate) fn fail(error: impl Display) -> ExitCode {
     ExitCode::from(EXIT_FAILED)
 }
 
-/// One line on stderr.
+/// One line on stderr about something that went wrong.
 pub(crate) fn complain(error: impl Display) {
-    let style = anstyle::AnsiColor::Red.on_default().bold();
+    tell(AnsiColor::Red, "error", error);
+}
+
+/// One line on stderr about something that was ignored.
+pub(crate) fn warn(warning: impl Display) {
+    tell(AnsiColor::Yellow, "warning", warning);
+}
+
+fn tell(colour: AnsiColor, word: &str, what: impl Display) {
+    let style = colour.on_default().bold();
     // Nobody is left to tell if stderr is closed.
-    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {error}");
+    let _ = writeln!(anstream::stderr(), "{style}{word}:{style:#} {what}");
 }
 
 /// Writes to stdout. A closed pipe (`cointag ... | head`) is a success.

@@ -142,8 +142,10 @@ fn table(items: &[QuoteItem]) -> String {
             ]);
         }
     }
-    let lines: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    if items.iter().any(|item| matches!(item.result, QuoteResult::Priced(_))) { lines } else { String::new() }
+    if table.is_empty() {
+        return String::new();
+    }
+    table.lines().map(|line| line.trim().to_owned() + "\n").collect()
 }
 
 fn origin(quote: &QuoteAnswer) -> String {

@@ -121,7 +121,8 @@ fn welcome(server: &Server, detector: &Detector, config: &Config) {
         "\n  {bold}gRPC{bold:#}    {grpc}\n  {bold}Page{bold:#}    http://{http}/\n  {bold}Prices{bold:#}  {sources_text}\n"
     );
     for source in &sources {
-        text += &format!("          {} ({}, plan: {})\n", source.credit, source.link, source.plan);
+        let link = if source.link.is_empty() { String::new() } else { format!(" <{}>", source.link) };
+        text += &format!("          {}{link}, plan: {}\n", source.credit, source.plan);
     }
     text += &format!(
         "\n  Try it:\n  curl -s http://{http}/v1/tag -H 'Content-Type: application/json' \\\n    \

@@ -204,6 +204,10 @@ impl Merged {
             let is_section = keys().iter().any(|key| key.path.starts_with(&format!("{path}.")));
             match value {
                 Value::Table(inner) if is_section => self.set_table(inner, &path, origin)?,
+                _ if is_section => {
+                    let problem = format!("is a section; write its keys below [{path}]");
+                    return Err(ConfigError::Value { key: path, origin: origin.clone(), problem });
+                }
                 value => self.set(find(&path, origin)?, value.clone(), origin.clone())?,
             }
         }
@@ -290,14 +294,20 @@ fn find(path: &str, origin: &Origin) -> Result<&'static Key, ConfigError> {
     keys().iter().find(|key| key.path == path).ok_or_else(|| ConfigError::UnknownKey {
         key: path.to_owned(),
         origin: origin.clone(),
-        hint: hint(path, keys().iter().map(|key| key.path.clone())),
+        hint: hint(path, keys().iter().flat_map(|key| [Some(key.path.clone()), section(key)]).flatten()),
     })
+}
+
+fn section(key: &Key) -> Option<String> {
+    key.path.rsplit_once('.').map(|(section, _)| section.to_owned())
 }
 
 /// `; did you mean ...?`, or nothing if nothing is close.
 fn hint(asked: &str, known: impl Iterator<Item = String>) -> String {
+    // What all variables begin with would make all of them alike.
+    let own = |name: &str| name.trim_start_matches("COINTAG_").to_owned();
     known
-        .map(|name| (strsim::jaro_winkler(asked, &name), name))
+        .map(|name| (strsim::jaro_winkler(&own(asked), &own(&name)), name))
         .filter(|(closeness, _)| *closeness > 0.85)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| format!("; did you mean `{name}`?"))

@@ -1,32 +1,72 @@
-//! The caller's deadline. tonic would answer CANCELLED when it passes; callers and proxies expect
+//! The caller's deadline. tonic answers CANCELLED when it passes; callers and proxies expect
 //! DEADLINE_EXCEEDED.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
-use tonic::metadata::MetadataMap;
+use tonic::codegen::http::{HeaderMap, Request, Response};
+use tower::{Layer, Service};
 
 use crate::api::Error;
 
 /// tonic keeps the same deadline; ours has to end first.
 const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
 
-/// Runs `work` unless, or until, the deadline in `grpc-timeout` is over.
-pub(super) async fn within<T>(
-    metadata: &MetadataMap,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Status> {
-    let Some(timeout) = metadata.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?)) else {
-        return work.await.map_err(Status::from);
-    };
-    if timeout.is_zero() {
-        return Err(Error::deadline_exceeded().into());
+/// Puts every call under the deadline in its `grpc-timeout`; when that is over the work is dropped.
+#[derive(Clone, Copy)]
+pub(super) struct DeadlineLayer;
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = WithinDeadline<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        WithinDeadline(inner)
     }
-    match tokio::time::timeout(timeout.saturating_sub(AHEAD_OF_TONIC), work).await {
-        Ok(result) => result.map_err(Status::from),
-        Err(_) => Err(Error::deadline_exceeded().into()),
+}
+
+#[derive(Clone)]
+pub(super) struct WithinDeadline<S>(S);
+
+impl<S, In, Out> Service<Request<In>> for WithinDeadline<S>
+where
+    S: Service<Request<In>, Response = Response<Out>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+    Out: Default + 'static,
+{
+    type Response = Response<Out>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
     }
+
+    fn call(&mut self, request: Request<In>) -> Self::Future {
+        // Here and not in the future: tonic's own time runs from this call.
+        let deadline = timeout(request.headers())
+            .and_then(|timeout| Instant::now().checked_add(timeout.saturating_sub(AHEAD_OF_TONIC)));
+        let call = self.0.call(request);
+        Box::pin(async move {
+            match deadline {
+                None => call.await,
+                Some(deadline) if deadline <= Instant::now() => Ok(exceeded()),
+                Some(deadline) => timeout_at(deadline, call).await.unwrap_or_else(|_| Ok(exceeded())),
+            }
+        })
+    }
+}
+
+fn exceeded<Out: Default>() -> Response<Out> {
+    Status::from(Error::deadline_exceeded()).into_http()
+}
+
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    parse(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// Up to 8 digits and a unit, as the protocol says. `None`: not that form; no deadline.

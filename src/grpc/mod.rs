@@ -94,6 +94,7 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(deadline::DeadlineLayer)
         .add_service(tagger)
         .add_service(quotes)
         .add_service(catalog)

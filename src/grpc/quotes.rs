@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{convert, deadline, pb};
+use super::{convert, pb};
 use crate::api::Api;
 
 pub(super) struct Quotes(pub(super) Api);
@@ -13,9 +13,8 @@ impl pb::quote_service_server::QuoteService for Quotes {
         &self,
         request: Request<pb::GetQuotesRequest>,
     ) -> Result<Response<pb::GetQuotesResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let request = convert::quotes_request(request)?;
-        let quotes = deadline::within(&metadata, self.0.quotes(request)).await?;
+        let request = convert::quotes_request(request.into_inner())?;
+        let quotes = self.0.quotes(request).await?;
         Ok(Response::new(quotes.into()))
     }
 }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{convert, deadline, pb};
+use super::{convert, pb};
 use crate::api::Api;
 
 pub(super) struct Tagger(pub(super) Api);
@@ -10,9 +10,8 @@ pub(super) struct Tagger(pub(super) Api);
 #[tonic::async_trait]
 impl pb::tagger_service_server::TaggerService for Tagger {
     async fn tag(&self, request: Request<pb::TagRequest>) -> Result<Response<pb::TagResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let request = convert::tag_request(request)?;
-        let record = deadline::within(&metadata, self.0.tag(request)).await?;
+        let request = convert::tag_request(request.into_inner())?;
+        let record = self.0.tag(request).await?;
         Ok(Response::new(record.into()))
     }
 }

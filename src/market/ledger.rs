@@ -89,13 +89,11 @@ impl Ledger {
         Self { accounts, demand: HashMap::new(), moment: 0, missing }
     }
 
-    /// Notes that somebody waits for `tokens`. The moment tells which calls begin after the ask; whether
-    /// any of the tokens is new to the list is told too.
-    pub(super) fn demand(&mut self, tokens: impl Iterator<Item = TokenIndex>) -> (Moment, bool) {
+    /// Notes that somebody waits for `tokens`. The moment tells which calls begin after the ask.
+    pub(super) fn demand(&mut self, tokens: impl Iterator<Item = TokenIndex>) -> Moment {
         let moment = self.next_moment();
-        let before = self.demand.len();
         self.demand.extend(tokens.map(|token| (token, moment)));
-        (moment, self.demand.len() > before)
+        moment
     }
 
     /// The tokens that the source at `place` should be asked for because somebody waits: no better source

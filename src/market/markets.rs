@@ -209,10 +209,8 @@ impl Markets {
     }
 
     fn demand(&self, tokens: &[TokenIndex]) -> Moment {
-        let (moment, is_new) = self.shared.lock().ledger.demand(tokens.iter().copied());
-        if is_new {
-            self.shared.wake_all();
-        }
+        let moment = self.shared.lock().ledger.demand(tokens.iter().copied());
+        self.shared.wake_all();
         moment
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Pace {
     gap: Duration,
     spread: Duration,
     last: Option<Duration>,
+    last_regular: Option<Duration>,
     /// Up to when the month's even spread is used up.
     spent_until: Duration,
     blocked_until: Duration,
@@ -58,6 +59,7 @@ impl Pace {
             gap,
             spread,
             last: None,
+            last_regular: None,
             spent_until: Duration::ZERO,
             blocked_until: Duration::ZERO,
             back_off_max,
@@ -85,6 +87,17 @@ impl Pace {
     /// The regular round.
     pub(super) fn every(&self) -> Duration {
         self.slowed(self.every)
+    }
+
+    /// Whether so much time has passed since the last regular call that the next one should be a regular one,
+    /// whatever it is made for: otherwise calls on demand could use up the month and leave none for the rest.
+    pub(super) fn is_regular_overdue(&self, now: Duration) -> bool {
+        self.last_regular.is_none_or(|last| last + self.every() <= now)
+    }
+
+    /// The call that goes out now is a regular one.
+    pub(super) fn began_regular(&mut self, now: Duration) {
+        self.last_regular = Some(now);
     }
 
     /// A call goes out.

@@ -122,7 +122,9 @@ impl Shared {
         }
         let (regular, on_demand) = (account.pace.regular_at(), account.pace.on_demand_at());
         let (every, ids_max) = (account.pace.every(), account.ids_max);
-        if regular <= now {
+        let overdue = account.pace.is_regular_overdue(now);
+        let demanded = books.ledger.demanded(place, now, |token| snapshot.is_fresh(token, time));
+        if regular <= now || overdue && on_demand <= now && !demanded.is_empty() {
             let tokens = self.regular_batch(place, &books.ledger, now);
             return if tokens.is_empty() {
                 Turn::Wait(now + every)
@@ -130,7 +132,6 @@ impl Shared {
                 Turn::Ask(tokens, Haste::Regular)
             };
         }
-        let demanded = books.ledger.demanded(place, now, |token| snapshot.is_fresh(token, time));
         if demanded.is_empty() {
             return Turn::Wait(regular);
         }
@@ -186,7 +187,14 @@ impl Shared {
 
     async fn ask(&self, place: usize, mut tokens: Vec<TokenIndex>, haste: Haste) {
         loop {
-            let begun = self.lock().ledger.begin(place, &tokens, self.clock.tick());
+            let tick = self.clock.tick();
+            let begun = {
+                let mut books = self.lock();
+                if haste == Haste::Regular {
+                    books.ledger.accounts[place].pace.began_regular(tick);
+                }
+                books.ledger.begin(place, &tokens, tick)
+            };
             let result = self.fetch(place, &tokens, haste).await;
             let chosen = matches!(self.sources[place].configured.entry.coverage, Coverage::Chosen { .. });
             if matches!(result, Err(SourceError::TooLong)) && chosen && tokens.len() > 1 {

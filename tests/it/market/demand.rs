@@ -57,6 +57,27 @@ async fn a_token_that_went_cold_is_asked_for_alone_by_the_light_route_once() {
 }
 
 #[tokio::test]
+async fn a_token_that_never_gets_fresh_cannot_use_up_the_calls_of_the_others() {
+    let fake = fake_market().await;
+    fake.set_as_of("lonely", "2026-05-18T09:00:00Z".parse().unwrap());
+    let desk = Desk::open_with(fake, COINGECKO, None, |config| {
+        config.coingecko.calls_per_minute = Some(30);
+        config.coingecko.calls_per_month = Some(4_000);
+    })
+    .await;
+    desk.first_round().await;
+    // Twice as often as the month allows.
+    let regular = Duration::from_secs(31 * 24 * 60 * 60 / 3_600);
+    for _ in 0..40 {
+        desk.advance(regular / 2);
+        within(desk.markets.wait_for(&[desk.token("lonely")], minutes(1))).await;
+    }
+    let (pages, all) = (desk.fake.calls_of(Route::Markets), desk.fake.calls().len());
+    assert!(pages >= 12, "{pages} of {all}");
+    assert!(all <= 20 + 1 + 5, "{all}");
+}
+
+#[tokio::test]
 async fn a_token_that_the_market_lacks_is_not_asked_for_again() {
     let fake = fake_market().await;
     fake.remove("lonely");

@@ -271,6 +271,10 @@ fn put(table: &mut Table, path: &str, value: Value) {
 }
 
 fn explain(key: &str, error: &toml::de::Error) -> String {
+    if key.ends_with(".api_key") {
+        // serde's words would repeat it.
+        return "is not text; put the key in quotes".to_owned();
+    }
     let message = error.message().to_owned();
     if key.ends_with(".listen") {
         return format!("{message}; write address and port, such as \"127.0.0.1:8080\"");

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{Api, Readiness};
 
@@ -94,6 +95,11 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        // One panic would otherwise end every call of its connection.
+        .layer(CatchPanicLayer::custom(|_| {
+            tracing::error!("a call panicked; this is a bug in cointag");
+            tonic::Status::internal("a bug in cointag").into_http::<tonic::body::Body>()
+        }))
         .layer(deadline::DeadlineLayer)
         .add_service(tagger)
         .add_service(quotes)

@@ -71,6 +71,7 @@ fn a_bad_file_is_refused_with_key_and_hint() {
             "[limits]\ndocument_bytes_max = -1\n",
             "[log]\nformat = \"xml\"\n",
             "[market.coingecko]\napi_key = \n",
+            "[market.coingecko]\napi_key = 12345\n",
         ]
         .map(refused)
         .join("\n")

@@ -14,6 +14,9 @@ pub mod mention;
 
 pub mod annotate;
 
+#[cfg(feature = "serve")]
+pub mod api;
+
 #[cfg(feature = "archive")]
 pub mod archive;
 #[cfg(feature = "serve")]

@@ -1,3 +1,7 @@
 //! The `cointag` program: parse, run one command, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cointag::cli::main()
+}

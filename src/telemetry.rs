@@ -1,1 +1,60 @@
-//! Placeholder, replaced in the next commits.
+//! Logs on stderr: for people, or JSON for machines.
+//!
+//! Article text and keys never come here; see the callers. Colours only on terminals.
+
+use std::io::IsTerminal;
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// Section `[log]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `human` or `json`.
+    pub format: Format,
+    /// Least level, such as `info`, or by module, such as `info,cointag::market=debug`. Unset: `info` for
+    /// `serve`, `warn` for the other commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Whether the level can be read.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), ParseError> {
+        self.filter("info").map(drop)
+    }
+
+    fn filter(&self, default: &str) -> Result<EnvFilter, ParseError> {
+        EnvFilter::builder().parse(self.level.as_deref().unwrap_or(default))
+    }
+}
+
+/// Starts logging for the whole process, once; a second call changes nothing.
+pub fn init(config: &Config, default_level: &str) {
+    // A level that cannot be read was refused with the configuration.
+    let filter = config.filter(default_level).unwrap_or_else(|_| EnvFilter::new(default_level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _already_started = match config.format {
+        Format::Human => {
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            lines.with_ansi(colours).with_target(false).try_init()
+        }
+        Format::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+}

@@ -1,1 +1,157 @@
-//! Placeholder, replaced in the next commits.
+//! The HTTP face: the same service as JSON, the probes, and a page to try it on.
+//!
+//! Each route unpacks, calls [`crate::api`] and serialises; it decides nothing.
+
+mod body;
+mod error;
+
+use std::net::SocketAddr;
+
+use axum::extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::annotate::Record;
+use crate::api::{
+    Api, Error, ListTokens, Quotes, QuotesRequest, Readiness, ServerInfo, Stage, TagRequest, Token,
+    TokenPage, TokenSelector,
+};
+use crate::catalog::Category;
+use body::Body;
+use error::Failure;
+
+const PAGE: &str = include_str!("page.html");
+
+/// The page loads nothing from elsewhere and may be framed by nobody.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A control character takes one byte of text and six of JSON (`\u0001`): any document within the limit
+/// has to fit in.
+const JSON_BYTES_PER_BYTE: usize = 6;
+/// What a request may hold beside the texts that `document_bytes_max` counts.
+const BODY_OVERHEAD: usize = 64 * 1024;
+
+/// Section `[http]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+/// Serves until `stop`, then finishes the calls in flight. May wait for ever on a peer that neither
+/// speaks nor closes: the caller sets the hard end.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        // Without it small answers wait for the peer's delayed acknowledgement; a failure costs only that.
+        let _ = stream.set_nodelay(true);
+    });
+    axum::serve(listener, router(api, readiness)).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+fn router(api: Api, readiness: Readiness) -> Router {
+    let body_max = api.limits().document_bytes_max as usize * JSON_BYTES_PER_BYTE + BODY_OVERHEAD;
+    Router::new()
+        .route("/", get(page))
+        .route("/v1/tag", post(tag))
+        .route("/v1/quotes", post(quotes))
+        .route("/v1/tokens", get(tokens))
+        .route("/v1/tokens/{token_id}", get(token))
+        .route("/v1/server-info", get(server_info))
+        .with_state(api)
+        .merge(Router::new().route("/readyz", get(readyz)).with_state(readiness))
+        .route("/livez", get(async || "alive\n"))
+        .fallback(async || Failure::with_status(StatusCode::NOT_FOUND, "not_found", "no such path; see `/`"))
+        .method_not_allowed_fallback(async || {
+            let message = "this path does not take this method";
+            Failure::with_status(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+        })
+        .layer(DefaultBodyLimit::max(body_max))
+        .layer(CatchPanicLayer::custom(|_| {
+            tracing::error!("a request panicked; this is a bug in cointag");
+            Failure::with_status(StatusCode::INTERNAL_SERVER_ERROR, "internal", "a bug in cointag")
+                .into_response()
+        }))
+}
+
+async fn tag(State(api): State<Api>, Body(request): Body<TagRequest>) -> Result<Json<Record>, Failure> {
+    Ok(Json(api.tag(request).await?))
+}
+
+async fn quotes(State(api): State<Api>, Body(request): Body<QuotesRequest>) -> Result<Json<Quotes>, Failure> {
+    Ok(Json(api.quotes(request).await?))
+}
+
+/// The conditions of `ListTokens` as a query; several categories are separated by commas.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TokensQuery {
+    page_size: u32,
+    page_token: String,
+    query: String,
+    categories: String,
+    rank_max: Option<u32>,
+}
+
+async fn tokens(
+    State(api): State<Api>,
+    query: Result<Query<TokensQuery>, QueryRejection>,
+) -> Result<Json<TokenPage>, Failure> {
+    let Query(query) = query.map_err(|rejection| Error::invalid("query", rejection.body_text()))?;
+    let TokensQuery { page_size, page_token, query, categories, rank_max } = query;
+    let categories = categories.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let categories = categories.map(category).collect::<Result<_, _>>()?;
+    Ok(Json(api.tokens(&ListTokens { page_size, page_token, query, categories, rank_max })?))
+}
+
+fn category(word: &str) -> Result<Category, Error> {
+    serde_json::from_value(word.into()).map_err(|error| Error::invalid("categories", error.to_string()))
+}
+
+async fn token(State(api): State<Api>, Path(token_id): Path<String>) -> Result<Json<Token>, Failure> {
+    Ok(Json(api.token(&TokenSelector::Id(token_id))?))
+}
+
+async fn server_info(State(api): State<Api>) -> Json<ServerInfo> {
+    Json(api.server_info())
+}
+
+async fn readyz(State(readiness): State<Readiness>) -> Response {
+    match readiness.stage() {
+        Stage::Ready => "ready\n".into_response(),
+        Stage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
+        Stage::Draining | Stage::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
+    }
+}
+
+async fn page() -> impl IntoResponse {
+    const HEADERS: [(HeaderName, HeaderValue); 4] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (HEADERS, PAGE)
+}

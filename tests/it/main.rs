@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")]
 
 mod catalog;
+mod cli;
+mod config;
+mod faces;
 mod fake_market;
 mod house;
 mod market;

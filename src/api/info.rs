@@ -1,0 +1,109 @@
+//! What is running here: versions, limits, and the markets that prices come from.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Limits};
+use crate::market::SourceInfo;
+
+/// What is running here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Version of the program.
+    pub version: String,
+    /// Version of the catalog, overlay included.
+    pub catalog_version: String,
+    /// Version of rules and weights.
+    pub detector_version: String,
+    /// How many tokens the catalog holds.
+    pub token_count: u32,
+    /// Least confidence of a mention where the caller gives none.
+    pub default_min_confidence: f64,
+    /// What is accepted.
+    pub limits: LimitsInfo,
+    /// The markets in order of preference.
+    pub sources: Vec<SourceStatus>,
+}
+
+/// [`Limits`] in the units of the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in `Limits`")]
+pub struct LimitsInfo {
+    pub document_bytes_max: u32,
+    pub quote_wait_max_ms: u32,
+    pub quote_tokens_max: u32,
+    pub page_size_max: u32,
+}
+
+/// A market that prices come from; the fields of [`SourceInfo`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in `market::SourceInfo`")]
+pub struct SourceStatus {
+    pub name: String,
+    pub title: String,
+    pub credit: String,
+    pub link: String,
+    pub terms: String,
+    pub plan: String,
+    pub has_key: bool,
+    pub state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Timestamp>,
+    pub calls_total: u32,
+    pub calls_per_minute: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_month: Option<u32>,
+}
+
+impl Api {
+    /// What is running here.
+    pub fn server_info(&self) -> ServerInfo {
+        let catalog = self.detector.catalog();
+        ServerInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            catalog_version: catalog.version().to_owned(),
+            detector_version: self.detector.version().to_owned(),
+            token_count: u32::try_from(catalog.assets().len()).unwrap_or(u32::MAX),
+            default_min_confidence: self.detector.default_min_confidence(),
+            limits: (&self.limits).into(),
+            sources: self.markets.sources().into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&Limits> for LimitsInfo {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            document_bytes_max: limits.document_bytes_max,
+            quote_wait_max_ms: limits.quote_wait_max_ms(),
+            quote_tokens_max: limits.quote_tokens_max,
+            page_size_max: limits.page_size_max,
+        }
+    }
+}
+
+impl From<SourceInfo> for SourceStatus {
+    fn from(source: SourceInfo) -> Self {
+        Self {
+            name: source.name.to_owned(),
+            title: source.title.to_owned(),
+            credit: source.credit.to_owned(),
+            link: source.link.to_owned(),
+            terms: source.terms.to_owned(),
+            plan: source.plan.to_owned(),
+            has_key: source.has_key,
+            state: source.state.to_string(),
+            reason: source.reason,
+            last_success: source.last_success,
+            last_failure: source.last_failure,
+            // The wire has no 64-bit numbers; 4 billion calls are out of any plan's reach.
+            calls_total: u32::try_from(source.calls_total).unwrap_or(u32::MAX),
+            calls_per_minute: source.calls_per_minute,
+            calls_per_month: source.calls_per_month,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What every face answers, once: the requests and their checks, the limits, the errors.
+//!
+//! gRPC and HTTP translate to and from these types and decide nothing themselves, so that they cannot
+//! differ. Knows neither of them.
+
+mod error;
+mod info;
+mod limits;
+mod quotes;
+mod readiness;
+mod tag;
+mod tokens;
+
+use std::sync::Arc;
+
+pub use error::{Code, Error};
+pub use info::{LimitsInfo, ServerInfo, SourceStatus};
+pub use limits::{Config, Limits};
+pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
+pub use readiness::{Readiness, Stage};
+pub use tag::{DocumentFields, QuoteMode, TagOptions, TagRequest};
+pub use tokens::{FormerName, ListTokens, Token, TokenPage, TokenSelector};
+
+use crate::market::Markets;
+use crate::mention::Detector;
+
+/// The service behind the faces: what it knows, what it sees of the markets, what it accepts.
+#[derive(Clone)]
+pub struct Api {
+    detector: Arc<Detector>,
+    markets: Markets,
+    limits: Limits,
+}
+
+impl Api {
+    /// Joins the parts. `markets` must have been made for the catalog of `detector`.
+    pub fn new(detector: Arc<Detector>, markets: Markets, limits: Limits) -> Self {
+        Self { detector, markets, limits }
+    }
+
+    /// What is accepted.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

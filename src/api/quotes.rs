@@ -1,0 +1,250 @@
+//! Prices tokens that are named by id or symbol, without a text.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Error, Limits};
+use crate::catalog::{AssetRecord, Catalog, SymbolMatch, TokenIndex};
+use crate::market::Markets;
+use crate::market::quote::{QuoteAnswer, QuoteState};
+
+/// How many tokens of a similar spelling are suggested for one that is not known.
+const SUGGESTIONS: usize = 3;
+
+/// Which tokens to price.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotesRequest {
+    /// Our ids.
+    pub token_ids: Vec<String>,
+    /// Tickers as a person types them.
+    pub symbols: Vec<String>,
+    /// Only `USD` so far.
+    pub currency: Option<String>,
+    /// Not built yet.
+    pub at: Option<Timestamp>,
+    /// How long to wait for prices that are not known yet; capped by the limits.
+    pub quote_wait_ms: u32,
+    /// Withhold older prices.
+    pub max_quote_age_s: Option<f64>,
+}
+
+/// One item for each token asked for: ids first, then symbols.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quotes {
+    /// In the order asked.
+    pub quotes: Vec<QuoteItem>,
+}
+
+/// The answer about one token asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuoteItem {
+    /// The id or symbol exactly as asked.
+    pub asked: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: QuoteResult,
+}
+
+/// What came of one token asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuoteResult {
+    /// The token and what it is worth, which may be unknown.
+    Priced(PricedToken),
+    /// Nobody, or more than one, goes by that name.
+    Error(ItemError),
+}
+
+/// A token and what it is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in `annotate::Mention`")]
+pub struct PricedToken {
+    pub token_id: String,
+    pub symbol: String,
+    pub name: String,
+    pub quote: QuoteAnswer,
+}
+
+/// Why one item could not be answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemError {
+    /// `not_found` or `ambiguous`.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// Where in the request, such as `symbols[2]`.
+    pub field: String,
+    /// Who it may be, best rank first, or who is spelled alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<TokenRef>,
+}
+
+/// A token by its names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in `catalog::AssetRecord`")]
+pub struct TokenRef {
+    pub token_id: String,
+    pub symbol: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u32>,
+}
+
+impl Api {
+    /// Prices tokens; see [`quote`].
+    ///
+    /// # Errors
+    /// The request breaks a limit or asks for a part that is not built yet.
+    pub async fn quotes(&self, request: QuotesRequest) -> Result<Quotes, Error> {
+        quote(self.detector.catalog(), &self.markets, &self.limits, request).await
+    }
+}
+
+/// Prices tokens. Waits only if the caller asks to; one unknown item does not fail the others.
+///
+/// # Errors
+/// The request breaks a limit or asks for a part that is not built yet.
+pub async fn quote(
+    catalog: &Catalog,
+    markets: &Markets,
+    limits: &Limits,
+    request: QuotesRequest,
+) -> Result<Quotes, Error> {
+    let pricing = check(&request, limits)?;
+    let by_id = (request.token_ids.into_iter().enumerate())
+        .map(|(place, id)| (find_id(catalog, &id, &format!("token_ids[{place}]")), id));
+    let by_symbol = (request.symbols.into_iter().enumerate())
+        .map(|(place, symbol)| (find_symbol(catalog, &symbol, &format!("symbols[{place}]")), symbol));
+    let found: Vec<_> = by_id.chain(by_symbol).collect();
+
+    let tokens: Vec<TokenIndex> =
+        found.iter().filter_map(|(found, _)| found.as_ref().ok().copied()).collect();
+    markets.want(&tokens);
+    if !pricing.wait.is_zero() && !tokens.is_empty() {
+        markets.wait_for(&tokens, pricing.wait).await;
+    }
+    let (snapshot, now) = (markets.snapshot(), markets.now());
+    let priced = |token: TokenIndex| {
+        let mut quote = snapshot.answer(token, now);
+        pricing.withhold_too_old(&mut quote);
+        let TokenRef { token_id, symbol, name, .. } = catalog.asset(token).into();
+        PricedToken { token_id, symbol, name, quote }
+    };
+    let item = |(found, asked): (Result<TokenIndex, ItemError>, String)| {
+        let result = found.map_or_else(QuoteResult::Error, |token| QuoteResult::Priced(priced(token)));
+        QuoteItem { asked, result }
+    };
+    Ok(Quotes { quotes: found.into_iter().map(item).collect() })
+}
+
+fn check(request: &QuotesRequest, limits: &Limits) -> Result<Pricing, Error> {
+    let asked = request.token_ids.len() + request.symbols.len();
+    let max = limits.quote_tokens_max;
+    if asked > max as usize {
+        let message = format!(
+            "{asked} tokens are asked for, more than the {max} that this server accepts \
+             (option `quote_tokens_max` in [limits])"
+        );
+        return Err(Error::invalid("token_ids", message));
+    }
+    if asked == 0 {
+        return Err(Error::invalid("token_ids", "no token is asked for; give `token_ids` or `symbols`"));
+    }
+    if request.at.is_some() {
+        return Err(Error::unimplemented("at", "past prices are not built yet; leave `at` out"));
+    }
+    check_currency(request.currency.as_deref(), "currency")?;
+    Pricing::new(limits, request.quote_wait_ms, request.max_quote_age_s, "max_quote_age_s")
+}
+
+pub(super) fn find_id(catalog: &Catalog, id: &str, field: &str) -> Result<TokenIndex, ItemError> {
+    catalog.find(id).ok_or_else(|| not_found(catalog, id, field, "token has the id"))
+}
+
+pub(super) fn find_symbol(catalog: &Catalog, symbol: &str, field: &str) -> Result<TokenIndex, ItemError> {
+    match catalog.find_symbol(symbol) {
+        SymbolMatch::One(token) => Ok(token),
+        SymbolMatch::Unknown => Err(not_found(catalog, symbol, field, "token goes by the symbol")),
+        SymbolMatch::Ambiguous(holders) => {
+            let candidates: Vec<TokenRef> =
+                holders.iter().map(|holder| catalog.asset(*holder).into()).collect();
+            let message = format!(
+                "`{symbol}` may be {}; ask for one of them by its id",
+                join(candidates.iter().map(|token| format!("{} ({})", token.token_id, token.name)))
+            );
+            Err(ItemError { code: "ambiguous".to_owned(), message, field: field.to_owned(), candidates })
+        }
+    }
+}
+
+fn not_found(catalog: &Catalog, asked: &str, field: &str, what: &str) -> ItemError {
+    let candidates: Vec<TokenRef> =
+        catalog.suggestions(asked, SUGGESTIONS).into_iter().map(TokenRef::from).collect();
+    let hint = if candidates.is_empty() {
+        String::new()
+    } else {
+        let close = candidates.iter().map(|token| format!("{} ({})", token.token_id, token.symbol));
+        format!("; did you mean {}?", join(close))
+    };
+    let message = format!("no {what} `{asked}`{hint}");
+    ItemError { code: "not_found".to_owned(), message, field: field.to_owned(), candidates }
+}
+
+fn join(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}
+
+impl From<&AssetRecord> for TokenRef {
+    fn from(asset: &AssetRecord) -> Self {
+        Self {
+            token_id: asset.id.clone(),
+            symbol: asset.symbol.clone(),
+            name: asset.name.clone(),
+            rank: asset.rank,
+        }
+    }
+}
+
+/// What the caller wants of the prices.
+pub(super) struct Pricing {
+    /// How long to wait for prices not known yet.
+    pub(super) wait: Duration,
+    max_age_s: Option<f64>,
+}
+
+impl Pricing {
+    pub(super) fn new(
+        limits: &Limits,
+        wait_ms: u32,
+        max_age_s: Option<f64>,
+        age_field: &str,
+    ) -> Result<Self, Error> {
+        if max_age_s.is_some_and(|max| max.is_nan() || max < 0.0) {
+            return Err(Error::invalid(age_field, "`max_quote_age_s` is a number of seconds, 0 or more"));
+        }
+        Ok(Self { wait: limits.wait(wait_ms), max_age_s })
+    }
+
+    /// Takes the price out of an answer that is older than the caller allows; its time stays.
+    pub(super) fn withhold_too_old(&self, quote: &mut QuoteAnswer) {
+        let (Some(max), Some(age), true) = (self.max_age_s, quote.age_s, quote.price.is_some()) else {
+            return;
+        };
+        if age > max {
+            quote.state = QuoteState::Expired;
+            quote.reason = Some(format!("the price is {age} s old, more than `max_quote_age_s` allows"));
+            quote.price = None;
+            quote.change_24h_pct = None;
+        }
+    }
+}
+
+pub(super) fn check_currency(currency: Option<&str>, field: &str) -> Result<(), Error> {
+    match currency {
+        None | Some("" | "USD") => Ok(()),
+        Some(_) => Err(Error::unimplemented(field, "only USD is built so far; leave `currency` out")),
+    }
+}

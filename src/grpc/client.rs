@@ -1,0 +1,66 @@
+//! The client side of health, for `cointag health` in images without a shell.
+
+use std::time::Duration;
+
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+/// Why a server is not known to serve; one variant per exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthError {
+    /// What was given is no address.
+    #[error("`{0}` is no address; give HOST:PORT, such as 127.0.0.1:50051")]
+    Address(String),
+    /// Nobody answers there.
+    #[error("cannot connect to {addr}: {problem}")]
+    Connect {
+        /// Where.
+        addr: String,
+        /// Why.
+        problem: String,
+    },
+    /// Somebody answers, but not the question.
+    #[error("the call failed: {0}")]
+    Call(String),
+    /// The server says so itself.
+    #[error("not serving ({0})")]
+    NotServing(&'static str),
+}
+
+/// Asks the server at `addr` whether `service` (`""`: the whole server) is serving.
+///
+/// # Errors
+/// Everything but "serving", within `timeout`.
+pub async fn check(addr: &str, service: &str, timeout: Duration) -> Result<(), HealthError> {
+    let endpoint = Endpoint::from_shared(format!("http://{addr}"))
+        .ok()
+        .filter(|endpoint| endpoint.uri().port().is_some() && endpoint.uri().path() == "/")
+        .ok_or_else(|| HealthError::Address(addr.to_owned()))?;
+    let connect = |problem: String| HealthError::Connect { addr: addr.to_owned(), problem };
+    let channel = match tokio::time::timeout(timeout, endpoint.connect()).await {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(error)) => return Err(connect(root_cause(&error))),
+        Err(_) => return Err(connect(format!("no answer within {timeout:?}"))),
+    };
+    let request = HealthCheckRequest { service: service.to_owned() };
+    let answer = match tokio::time::timeout(timeout, HealthClient::new(channel).check(request)).await {
+        Ok(Ok(answer)) => answer.into_inner(),
+        Ok(Err(status)) => return Err(HealthError::Call(format!("{}: {}", status.code(), status.message()))),
+        Err(_) => return Err(HealthError::Call(format!("no answer within {timeout:?}"))),
+    };
+    match answer.status() {
+        ServingStatus::Serving => Ok(()),
+        other => Err(HealthError::NotServing(other.as_str_name())),
+    }
+}
+
+/// tonic's own text is "transport error"; the reason lies below it.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,100 @@
+#!/bin/sh
+# Calls a running server with clients that are not ours: Python grpcio and `buf curl`.
+#
+#   tests/interop/run.sh target/debug/cointag
+#
+# Needs python3 with venv, npx and curl, and the package registries of Python and npm for the first run.
+# The Python packages stay in $INTEROP_VENV (default: a temporary folder that is removed).
+set -eu
+
+binary=${1:?usage: run.sh PATH-TO-COINTAG}
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$(mktemp -d)
+server=
+
+finish() {
+    status=$?
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+    if [ "$status" -ne 0 ] && [ -s "$work/server.log" ]; then
+        echo "--- the server's log" >&2
+        cat "$work/server.log" >&2
+    fi
+    rm -rf "$work"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+venv=${INTEROP_VENV:-$work/venv}
+if [ ! -x "$venv/bin/python" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+fi
+
+# Port 0: the system picks free ports, and the first line of the log says which.
+"$binary" serve --grpc-listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --state-dir "$work/state" \
+    --set market.sources=file --set "market.file.path=$root/examples/quotes.json" \
+    --set log.format=json --set serve.drain_delay=0s 2>"$work/server.log" &
+server=$!
+
+tries=0
+until grep -q '"message":"serving"' "$work/server.log"; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 300 ] || ! kill -0 "$server" 2>/dev/null; then
+        echo "the server did not start" >&2
+        exit 1
+    fi
+    sleep 0.1
+done
+grpc=$(sed -n 's/.*"grpc":"\([^"]*\)".*/\1/p' "$work/server.log" | head -n 1)
+http=$(sed -n 's/.*"http":"\([^"]*\)".*/\1/p' "$work/server.log" | head -n 1)
+echo "server: gRPC $grpc, HTTP $http"
+
+until "$binary" health --addr "$grpc" >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -le 300 ] || { echo "the server did not become ready" >&2; exit 1; }
+    sleep 0.1
+done
+
+echo "== Python grpcio"
+mkdir "$work/pb"
+"$venv/bin/python" -m grpc_tools.protoc -I "$root/proto" --python_out="$work/pb" --grpc_python_out="$work/pb" \
+    "$root"/proto/cointag/v1/*.proto
+PYTHONPATH=$work/pb "$venv/bin/python" "$here/client.py" "$grpc" "$server"
+
+echo "== buf curl"
+buf() {
+    npx --yes @bufbuild/buf@1.75.0 curl --protocol grpc --http2-prior-knowledge "$@"
+}
+expect() {
+    what=$1 wanted=$2 got=$3
+    case $got in
+    *"$wanted"*) echo "ok: $what" ;;
+    *)
+        echo "FAILED: $what: no \`$wanted\` in: $got" >&2
+        exit 1
+        ;;
+    esac
+}
+expect "reflection lists the methods" cointag.v1.TaggerService/Tag "$(buf --list-methods "http://$grpc")"
+expect "Tag" '"tokenId": "bitcoin"' \
+    "$(buf --data '{"document":{"title":"Bitcoin slips as $ETH holds"}}' "http://$grpc/cointag.v1.TaggerService/Tag")"
+expect "health" SERVING "$(buf --data '{"service":""}' "http://$grpc/grpc.health.v1.Health/Check")"
+expect "a clear error" unimplemented \
+    "$(buf --data '{"document":{},"options":{"quotes":"QUOTE_MODE_AT_PUBLICATION"}}' \
+        "http://$grpc/cointag.v1.TaggerService/Tag" 2>&1 || true)"
+
+echo "== curl"
+expect "JSON" '"token_id":"bitcoin"' \
+    "$(curl -sS "http://$http/v1/tag" -H 'Content-Type: application/json' -d '{"document":{"title":"Bitcoin"}}')"
+expect "readyz" ready "$(curl -sS "http://$http/readyz")"
+
+echo "== stop, with a Watch open"
+PYTHONPATH=$work/pb "$venv/bin/python" "$here/client.py" "$grpc" "$server" --stop
+wait "$server"
+server=
+echo "all good"

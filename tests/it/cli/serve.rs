@@ -1,0 +1,124 @@
+//! `cointag serve` as a process: start, signals, exit codes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use serde_json::Value;
+
+use super::{code, cointag, run, stderr};
+
+/// A server in a process of its own; killed when dropped.
+pub(super) struct Running {
+    pub(super) grpc: String,
+    pub(super) http: String,
+    child: Child,
+    log: BufReader<ChildStderr>,
+    _quotes: tempfile::TempPath,
+}
+
+impl Running {
+    /// On free ports, with prices from a file; returns when it serves.
+    pub(super) fn start(args: &[&str]) -> Self {
+        let quotes = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&quotes, r#"{"prices":{"bitcoin":{"price":"74603.12"}}}"#).unwrap();
+        let path = format!("market.file.path={}", quotes.display());
+        let own = [
+            "serve",
+            "--grpc-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--set",
+            "log.format=json",
+            "--set",
+            "market.sources=file",
+            "--set",
+            &path,
+        ];
+        let mut command = cointag(&[&own, args].concat());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut server = Self { grpc: String::new(), http: String::new(), child, log, _quotes: quotes };
+        let line = server.wait_for("serving");
+        server.grpc = line["grpc"].as_str().unwrap().to_owned();
+        server.http = line["http"].as_str().unwrap().to_owned();
+        // The line is written at the start; ready is what a client wants to know.
+        while code(&run(&["health", "--addr", &server.grpc])) != 0 {}
+        server
+    }
+
+    /// The first line of the log from now on whose message begins so.
+    pub(super) fn wait_for(&mut self, message: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "the log ended before `{message}`");
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["message"].as_str().is_some_and(|text| text.starts_with(message)) {
+                return line;
+            }
+        }
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    fn exit(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn sigterm_drains_and_exits_0() {
+    let mut server = Running::start(&["--set", "serve.drain_delay=10ms"]);
+    server.signal("TERM");
+    server.wait_for("stopping");
+    server.wait_for("stopped");
+    assert_eq!(server.exit(), Some(0));
+}
+
+#[test]
+fn a_peer_that_will_not_go_cannot_hold_the_process() {
+    let mut server = Running::start(&["--set", "serve.drain_delay=0s", "--set", "serve.drain_timeout=50ms"]);
+    let mut peer = TcpStream::connect(&server.grpc).unwrap();
+    peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    // Answered by a later connection: the earlier one has been accepted before.
+    assert_eq!(code(&run(&["health", "--addr", &server.grpc])), 0);
+    server.signal("TERM");
+    server.wait_for("stopped; some peers");
+    assert_eq!(server.exit(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut server = Running::start(&["--set", "serve.drain_delay=1h"]);
+    server.signal("TERM");
+    server.wait_for("stopping");
+    server.signal("TERM");
+    assert_eq!(server.exit(), Some(130));
+}
+
+#[test]
+fn what_cannot_start_exits_2_with_one_line() {
+    let server = Running::start(&[]);
+    let output = run(&["serve", "--grpc-listen", &server.grpc]);
+    assert_eq!(code(&output), 2);
+    let expected = format!(
+        "error: cannot listen on {}: another program listens there; change grpc.listen (COINTAG_GRPC__LISTEN)\n",
+        server.grpc
+    );
+    assert_eq!(stderr(&output), expected);
+    let output = run(&["serve", "--http-listen", "0.0.0.0:0"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("allow_plaintext"), "{}", stderr(&output));
+}

@@ -10,26 +10,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mention", &["catalog"]),
     ("annotate", &["catalog", "market", "mention"]),
     ("archive", &["catalog", "market", "mention", "annotate"]),
-    ("grpc", &["catalog", "market", "mention", "annotate"]),
-    ("http", &["catalog", "market", "mention", "annotate"]),
+    ("api", &["catalog", "market", "mention", "annotate"]),
+    ("grpc", &["catalog", "market", "mention", "annotate", "api"]),
+    ("http", &["catalog", "market", "mention", "annotate", "api"]),
     ("telemetry", &[]),
-    ("config", &["catalog", "market", "mention", "annotate", "grpc", "http", "telemetry"]),
-    ("serve", &["catalog", "market", "mention", "annotate", "grpc", "http", "telemetry", "config"]),
-    (
-        "cli",
-        &[
-            "catalog",
-            "market",
-            "mention",
-            "annotate",
-            "archive",
-            "grpc",
-            "http",
-            "telemetry",
-            "config",
-            "serve",
-        ],
-    ),
+    ("config", &["catalog", "market", "mention", "annotate", "api", "grpc", "http", "telemetry"]),
+    ("serve", &["catalog", "market", "mention", "annotate", "api", "grpc", "http", "telemetry", "config"]),
+    ("cli", &["catalog", "market", "mention", "annotate", "archive", "api", "grpc", "http", "telemetry", "config", "serve"]),
 ];
 
 /// Words that a module must not hold, with the rule.

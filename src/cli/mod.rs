@@ -1,10 +1,12 @@
 //! The command line: thin. Each command is one file that parses nothing, decides little and says its exit code.
 
+mod catalog;
 mod completions;
 mod config;
 mod health;
 mod quote;
 mod serve;
+mod tag;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -30,6 +32,8 @@ pub(crate) const EXIT_FAILED: u8 = 2;
 #[command(after_help = "\
 Examples:
   cointag serve                        answer over gRPC and HTTP on this machine
+  cointag tag 'Bitcoin slips'          the tokens that words mention, with their prices
+  cointag tag archive.jsonl -o out.jsonl
   cointag quote BTC ethereum           what they are worth
   cointag config print                 every option, its value and where it came from
 
@@ -66,8 +70,12 @@ pub(crate) struct Global {
 enum Command {
     /// Answer over gRPC and HTTP until told to stop
     Serve(serve::ServeArgs),
+    /// Find the tokens that words or files mention
+    Tag(tag::TagArgs),
     /// Say what tokens are worth
     Quote(quote::QuoteArgs),
+    /// Look into the catalog of tokens
+    Catalog(catalog::CatalogArgs),
     /// Ask a running server whether it is serving
     Health(health::HealthArgs),
     /// Show or check the configuration
@@ -94,6 +102,8 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Serve(args) => serve::run(&cli.global, &args),
+        Command::Tag(args) => tag::run(&cli.global, &args),
+        Command::Catalog(args) => catalog::run(&cli.global, &args),
         Command::Quote(args) => quote::run(&cli.global, &args),
         Command::Health(args) => health::run(&cli.global, &args),
         Command::Config(args) => config::run(&cli.global, &args),

@@ -43,7 +43,7 @@ enum Format {
 }
 
 pub(super) fn run(global: &Global, args: &QuoteArgs) -> ExitCode {
-    let quotes = match global.load_and_log(&[], "warn").map_err(|error| error.to_string()) {
+    let quotes = match global.load_and_log(&[], "error").map_err(|error| error.to_string()) {
         Ok(config) => ask(&config, args),
         Err(error) => Err(error),
     };

@@ -1,6 +1,5 @@
 //! `cointag tag`: words, files or stdin in, mentions out.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -8,14 +7,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_PART, Global, complain, fail};
 use crate::annotate::{Record, RecordError, annotate};
 use crate::archive::{
-    Annotator, ArchiveError, Input, InputFormat, OutputFormat, Reader, RecordWriter, Summary, Tagged, run as run_archive,
+    Annotator, ArchiveError, Input, InputFormat, OutputFormat, Reader, Summary, Tagged, run as run_archive,
 };
 use crate::config::Config;
 use crate::market::{Clock, Markets};
@@ -23,6 +24,21 @@ use crate::mention::{Ambiguity, Context, Detector, Document, Kind, OffsetUnit, O
 
 /// How long prices are waited for before they are answered as unknown.
 const QUOTES_WAIT: Duration = Duration::from_secs(3);
+
+/// Every kind, as in the record.
+const KINDS: &[&str] = &[
+    "token",
+    "company",
+    "exchange",
+    "person",
+    "unit",
+    "collection",
+    "agency",
+    "product",
+    "place",
+    "longer_name",
+    "term",
+];
 
 /// Options of `tag`.
 #[derive(Debug, Args)]
@@ -65,15 +81,15 @@ pub(super) struct TagArgs {
     /// What is known of the texts beforehand
     #[arg(long, value_enum, default_value_t = ContextArg::General)]
     context: ContextArg,
-    /// What to do with a ticker that several assets hold
-    #[arg(long, value_enum, default_value_t = AmbiguityArg::Drop)]
-    ambiguity: AmbiguityArg,
-    /// Kinds to report
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "token")]
-    kinds: Vec<KindArg>,
+    /// What to do with a ticker that several assets hold: only list it, or also take the best or all of them
+    #[arg(long, value_name = "WHAT", default_value = "drop", value_parser = word::<Ambiguity>(&["drop", "best", "all"]))]
+    ambiguity: Ambiguity,
+    /// Kinds to report, comma-separated
+    #[arg(long, value_delimiter = ',', default_value = "token", value_parser = word::<Kind>(KINDS))]
+    kinds: Vec<Kind>,
     /// Unit of the spans
-    #[arg(long, value_enum, default_value_t = OffsetsArg::Bytes)]
-    offsets: OffsetsArg,
+    #[arg(long, value_name = "UNIT", default_value = "bytes", value_parser = word::<OffsetUnit>(&["bytes", "codepoints", "utf16"]))]
+    offsets: OffsetUnit,
     /// Largest record; a larger one is set aside
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_bytes: usize,
@@ -113,41 +129,6 @@ enum ContextArg {
     General,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum AmbiguityArg {
-    /// Only list it in `ambiguous`
-    Drop,
-    /// Also take the most likely owner
-    Best,
-    /// Also take every owner
-    All,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum OffsetsArg {
-    /// UTF-8 bytes
-    Bytes,
-    /// Unicode code points
-    Codepoints,
-    /// UTF-16 code units
-    Utf16,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum KindArg {
-    Token,
-    Company,
-    Exchange,
-    Person,
-    Unit,
-    Collection,
-    Agency,
-    Product,
-    Place,
-    LongerName,
-    Term,
-}
-
 pub(super) fn run(global: &Global, args: &TagArgs) -> ExitCode {
     match tag(global, args) {
         Ok(Summary { set_aside: 0, .. }) => ExitCode::SUCCESS,
@@ -179,7 +160,7 @@ enum Source {
 
 fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
     let setup = |error: &dyn std::fmt::Display| TagError::Setup(error.to_string());
-    let config = global.load_and_log(&[], "warn").map_err(|error| setup(&error))?;
+    let config = global.load_and_log(&[], "error").map_err(|error| setup(&error))?;
     let source = source(args).map_err(TagError::Setup)?;
     let words = matches!(source, Source::Words(_));
     let catalog = config.catalog.load().map_err(|error| setup(&error))?;
@@ -227,11 +208,9 @@ fn tag_files(
     }
     let progress = progress(&inputs, args.output.is_some());
     let mut reader = Reader::new(inputs, args.max_bytes);
-    let complaints = Cell::new(0u64);
     let mut tell = |summary: &Summary, bytes: u64| {
         progress.set_position(bytes);
         progress.set_message(format!("{} articles, {} set aside", summary.tagged, summary.set_aside));
-        complaints.set(summary.set_aside);
     };
     let summary = match &args.output {
         Some(path) => {
@@ -258,7 +237,11 @@ fn tag_files(
             Some(path) => format!("; their bytes are in {}", rejected_path(path).display()),
             None => "; with -o FILE their bytes are kept in FILE.rejected".to_owned(),
         };
-        complain(format_args!("{} of {} records set aside{at}", summary.set_aside, summary.set_aside + summary.tagged));
+        complain(format_args!(
+            "{} of {} records set aside{at}",
+            summary.set_aside,
+            summary.set_aside + summary.tagged
+        ));
     }
     Ok(summary)
 }
@@ -377,8 +360,9 @@ impl Output {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
-        File::create(&part)
-            .map_err(|error| TagError::Setup(format!("cannot write {}: {error}; choose another --output", part.display())))?;
+        File::create(&part).map_err(|error| {
+            TagError::Setup(format!("cannot write {}: {error}; choose another --output", part.display()))
+        })?;
         Ok(Self { path: path.to_owned(), part })
     }
 
@@ -468,10 +452,10 @@ fn shows_colour(output: &impl IsTerminal) -> bool {
 fn options(args: &TagArgs) -> Options {
     Options {
         min_confidence: args.min_confidence,
-        ambiguity: args.ambiguity.into(),
-        offset_unit: args.offsets.into(),
+        ambiguity: args.ambiguity,
+        offset_unit: args.offsets,
         explain: args.explain,
-        kinds: args.kinds.iter().map(|kind| Kind::from(*kind)).collect(),
+        kinds: args.kinds.clone(),
         max_mentions: 0,
     }
 }
@@ -500,40 +484,10 @@ impl From<ContextArg> for Context {
     }
 }
 
-impl From<AmbiguityArg> for Ambiguity {
-    fn from(ambiguity: AmbiguityArg) -> Self {
-        match ambiguity {
-            AmbiguityArg::Drop => Self::Drop,
-            AmbiguityArg::Best => Self::Best,
-            AmbiguityArg::All => Self::All,
-        }
-    }
-}
-
-impl From<OffsetsArg> for OffsetUnit {
-    fn from(unit: OffsetsArg) -> Self {
-        match unit {
-            OffsetsArg::Bytes => Self::Bytes,
-            OffsetsArg::Codepoints => Self::Codepoints,
-            OffsetsArg::Utf16 => Self::Utf16,
-        }
-    }
-}
-
-impl From<KindArg> for Kind {
-    fn from(kind: KindArg) -> Self {
-        match kind {
-            KindArg::Token => Self::Token,
-            KindArg::Company => Self::Company,
-            KindArg::Exchange => Self::Exchange,
-            KindArg::Person => Self::Person,
-            KindArg::Unit => Self::Unit,
-            KindArg::Collection => Self::Collection,
-            KindArg::Agency => Self::Agency,
-            KindArg::Product => Self::Product,
-            KindArg::Place => Self::Place,
-            KindArg::LongerName => Self::LongerName,
-            KindArg::Term => Self::Term,
-        }
-    }
+/// A word of an enum that is also a word of the record.
+fn word<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(serde_json::Value::String(word)))
 }

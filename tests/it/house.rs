@@ -16,7 +16,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("config", &["catalog", "market", "mention", "annotate", "api", "grpc", "http", "telemetry"]),
     ("serve", &["catalog", "market", "mention", "annotate", "api", "grpc", "http", "telemetry", "config"]),
-    ("cli", &["catalog", "market", "mention", "annotate", "archive", "api", "grpc", "http", "telemetry", "config", "serve"]),
+    (
+        "cli",
+        &[
+            "catalog",
+            "market",
+            "mention",
+            "annotate",
+            "archive",
+            "api",
+            "grpc",
+            "http",
+            "telemetry",
+            "config",
+            "serve",
+        ],
+    ),
 ];
 
 /// Words that a module must not hold, with the rule.

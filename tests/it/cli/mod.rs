@@ -1,8 +1,10 @@
 //! The program itself, as a person or an orchestrator runs it.
 
+mod catalog;
 mod health;
 mod quote;
 mod serve;
+mod tag;
 
 use std::process::{Command, Output};
 

@@ -74,7 +74,9 @@ fn text(line: &str) -> Result<LabelledText, String> {
         published_at: row.published_at.as_deref().map(instant).transpose()?,
         ..Document::default()
     };
-    let labels = |rows: Vec<RowLabel>| rows.into_iter().map(|row| label(&document, row)).collect::<Result<Vec<_>, _>>();
+    let labels = |rows: Vec<RowLabel>| {
+        rows.into_iter().map(|row| label(&document, row)).collect::<Result<Vec<_>, _>>()
+    };
     Ok(LabelledText {
         mentions: labels(row.mentions)?,
         optional: labels(row.optional)?,

@@ -70,6 +70,9 @@ pub struct AssetRecord {
     /// Words that make this asset believable when they stand in the same text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<String>,
+    /// Words that speak of another bearer of the name when they stand in the same text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
     /// Phrases in which the surface is not this asset. All lower case: the plain word in any case but
     /// capitals; otherwise as written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -67,6 +67,8 @@ struct AssetPatch {
     #[serde(default)]
     context: Vec<String>,
     #[serde(default)]
+    against: Vec<String>,
+    #[serde(default)]
     negative: Vec<String>,
     #[serde(default)]
     collides: Vec<String>,
@@ -135,6 +137,7 @@ impl AssetPatch {
         }
         asset.formerly.extend(self.formerly);
         asset.context.extend(self.context);
+        asset.against.extend(self.against);
         asset.negative.extend(self.negative);
         asset.collides.extend(self.collides);
     }
@@ -157,6 +160,7 @@ impl AssetPatch {
             aliases: self.aliases,
             formerly: self.formerly,
             context: self.context,
+            against: self.against,
             negative: self.negative,
             collides: self.collides,
             id,

@@ -3,11 +3,13 @@
 //!
 //! Owns the scores. Never changes how anything is detected, and reads no file: callers hand in lines.
 
+mod fit;
 mod labelled;
 mod score;
 mod surface;
 mod table;
 
+pub use fit::fit;
 pub use labelled::{Label, LabelledText, read};
 pub use score::{Bin, Confusion, Counts, Mistake, Report, evaluate};
 pub use surface::SurfaceClass;

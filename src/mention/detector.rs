@@ -8,12 +8,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Confidence, Evidence, EvidenceSet};
+use super::evidence::{Confidence, EvidenceSet, Weights};
+use super::explain::{Explainer, Why};
 use super::html::{Visible, visible_text};
-use super::judge::{Candidate, FieldText, Judged, judge};
+use super::judge::{Candidate, FieldText, judge};
 use super::lexicon::{Lexicon, Rules};
 use super::offsets::Offsets;
-use super::resolve::{Loss, Verdict, confidence, resolve};
+use super::resolve::{Verdict, confidence, resolve};
 use super::{ContentType, Context, Document, Field, Kind, OffsetUnit, Options};
 use crate::catalog::{BlockerKind, Catalog, TokenIndex};
 
@@ -94,6 +95,8 @@ pub struct Turned {
     pub confidence: Confidence,
     /// What spoke for and against it.
     pub evidence: EvidenceSet,
+    /// The decision.
+    pub why: Why,
     /// The decision in words.
     pub reason: String,
 }
@@ -119,6 +122,24 @@ impl Detector {
         let lexicon = Lexicon::new(&catalog, &rules.words);
         let version = format!("{RULES_VERSION}-{}", &blake3::hash(RULES.as_bytes()).to_hex()[..12]);
         Self { catalog, rules, lexicon, version }
+    }
+
+    /// The same with other weights, for fitting them. Its version says so.
+    #[must_use]
+    pub fn with_weights(mut self, weights: Weights) -> Self {
+        self.rules.weights = weights;
+        self.version.push_str("-unreleased");
+        self
+    }
+
+    /// The weights in force.
+    pub fn weights(&self) -> &Weights {
+        &self.rules.weights
+    }
+
+    /// The weights that fitting starts from and is drawn to where examples are few.
+    pub fn prior_weights(&self) -> &Weights {
+        &self.rules.prior
     }
 
     /// Version of rules, words and weights; equal versions decide alike over equal catalogs.
@@ -181,83 +202,26 @@ impl Detector {
                 Verdict::Nothing | Verdict::Hidden => {}
             }
             if options.explain {
-                let turned =
-                    self.turned_down(&judged, place.candidates.clone(), verdict, &resolved.losses, least);
-                for (candidate, reason) in turned {
+                let explainer = Explainer {
+                    catalog: &self.catalog,
+                    weights: &self.rules.weights,
+                    judged: &judged,
+                    losses: &resolved.losses,
+                    least,
+                };
+                for (candidate, why, reason) in explainer.turned_down(place.candidates.clone(), verdict) {
                     detection.turned_down.push(Turned {
                         place: placed(),
                         token: candidate.claim.token,
                         confidence: confidence(candidate),
                         evidence: candidate.evidence,
+                        why,
                         reason,
                     });
                 }
             }
         }
         detection
-    }
-
-    /// The candidates of a place that were not believed, each with the reason.
-    fn turned_down<'j>(
-        &self,
-        judged: &'j Judged<'_>,
-        candidates: Range<usize>,
-        verdict: &Verdict,
-        losses: &std::collections::HashMap<usize, Loss>,
-        least: Confidence,
-    ) -> Vec<(&'j Candidate<'j>, String)> {
-        let believed = |index: usize| match verdict {
-            Verdict::Token(winner) => *winner == index,
-            Verdict::Ambiguous(owners) => owners.contains(&index),
-            _ => false,
-        };
-        let winner = match verdict {
-            Verdict::Token(winner) => Some(judged.candidates[*winner].claim.token),
-            _ => None,
-        };
-        candidates
-            .filter(|index| !believed(*index))
-            .map(|index| (index, &judged.candidates[index]))
-            // A second claim of the asset that was found is no news.
-            .filter(|(_, candidate)| Some(candidate.claim.token) != winner)
-            .map(|(index, candidate)| {
-                let reason = match (losses.get(&index), verdict) {
-                    (Some(Loss::Date), _) => {
-                        "another asset held this ticker or name at the date of the text".to_owned()
-                    }
-                    (Some(Loss::Identity), _) => match winner {
-                        Some(winner) => format!("the text means {}", self.catalog.asset(winner).id),
-                        None => "another asset has the better claim".to_owned(),
-                    },
-                    (None, Verdict::Hidden) => "lies inside a longer mention".to_owned(),
-                    _ => self.reason(candidate, least),
-                };
-                (candidate, reason)
-            })
-            .collect()
-    }
-
-    /// Why a candidate is not believed: what weighs most against it.
-    fn reason(&self, candidate: &Candidate<'_>, least: Confidence) -> String {
-        let weights = &self.rules.weights;
-        let heaviest = candidate.evidence.iter().min_by_key(|kind| weights.of(*kind));
-        let because = match heaviest.filter(|kind| weights.of(*kind) < 0) {
-            Some(Evidence::SymbolC | Evidence::SymbolD) => "this ticker is also a word or an abbreviation",
-            Some(Evidence::NameC | Evidence::NameD) => "this name is also a common word or another name",
-            Some(Evidence::NoCrypto) => "nothing else in the text speaks of crypto",
-            Some(Evidence::NegativePhrase) => "it is part of a phrase that means something else",
-            Some(Evidence::TitleCase) => "every word of this line is capitalised",
-            Some(Evidence::Shouting) => "this line is written in capitals",
-            Some(Evidence::SentenceStart) => "a word that begins a sentence",
-            Some(Evidence::Compound) => "half of a hyphenated word",
-            Some(Evidence::Abbreviation) => "a letter of an abbreviation",
-            Some(Evidence::LongerName) => "part of a longer name",
-            Some(Evidence::StockListing) => "a stock ticker",
-            Some(Evidence::Handle) => "an account name",
-            Some(Evidence::Address) => "inside an address",
-            _ => "too little speaks for it",
-        };
-        format!("{because}: confidence {} is below {least}", confidence(candidate))
     }
 
     /// The kind that answers give to a blocker.

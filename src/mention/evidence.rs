@@ -45,13 +45,18 @@ evidence! {
     Amount "amount" "A number before it: `69 BTC`."
     Percent "percent" "A percentage after it: `SYM +5%`."
     ContextRight "context_right" "A crypto word just after it."
+    ContextRightWeak "context_right_weak" "The same, for a surface of class c or d."
     ContextLeft "context_left" "A crypto word just before it."
     Moves "moves" "What prices do, just after it."
     List "list" "Next to other believed tokens in a list."
     OwnContext "own_context" "A word in the document that belongs to this asset."
     CryptoText "crypto_text" "A document with two or more crypto words."
+    CryptoTextWeak "crypto_text_weak" "The same, for a surface of class c or d."
     CryptoHint "crypto_hint" "A document with exactly one crypto word."
-    NoCrypto "no_crypto" "A document without crypto words."
+    NoCrypto "no_crypto" "A document without crypto words, for a surface of class b."
+    NoCryptoC "no_crypto_c" "The same, for class c."
+    NoCryptoD "no_crypto_d" "The same, for class d."
+    AgainstContext "against_context" "A word in the document that speaks of another bearer of the name."
     CryptoNews "crypto_news" "The caller says that it is crypto news."
     Coherence "coherence" "The asset is named beyond doubt elsewhere in the document."
     CoherenceWeak "coherence_weak" "The same, for a surface that never stands on its own."
@@ -74,6 +79,9 @@ impl Evidence {
             Self::SymbolA | Self::SymbolB | Self::SymbolC | Self::SymbolD => "symbol",
             Self::NameA | Self::NameB | Self::NameC | Self::NameD => "name",
             Self::CoherenceWeak => "coherence",
+            Self::NoCryptoC | Self::NoCryptoD => "no_crypto",
+            Self::CryptoTextWeak => "crypto_text",
+            Self::ContextRightWeak => "context_right",
             other => other.key(),
         }
     }
@@ -117,9 +125,18 @@ impl EvidenceSet {
 
 /// The weight of each kind, in thousandths of a logit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Weights([i32; Evidence::ALL.len()]);
+pub struct Weights([i32; Evidence::ALL.len()]);
 
 impl Weights {
+    /// The weights that `weight` gives.
+    pub fn from_fn(mut weight: impl FnMut(Evidence) -> i32) -> Self {
+        let mut weights = [0; Evidence::ALL.len()];
+        for (place, evidence) in weights.iter_mut().zip(Evidence::ALL) {
+            *place = weight(*evidence);
+        }
+        Self(weights)
+    }
+
     /// The score of a set: the sum of its weights.
     pub(super) fn score(&self, evidence: EvidenceSet) -> i32 {
         let mut rest = evidence.0;
@@ -132,7 +149,7 @@ impl Weights {
     }
 
     /// The weight of one kind.
-    pub(super) fn of(&self, evidence: Evidence) -> i32 {
+    pub fn of(&self, evidence: Evidence) -> i32 {
         self.0[evidence as usize]
     }
 }

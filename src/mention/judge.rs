@@ -55,6 +55,7 @@ struct Seen {
     /// Words of the lists, by field: range and roles.
     words: Vec<Vec<(Range<usize>, WordRoles)>>,
     own_context: HashSet<TokenIndex>,
+    against: HashSet<TokenIndex>,
     crypto_words: TwoOf,
 }
 
@@ -106,6 +107,8 @@ pub(super) fn judge<'l>(
             if !dormant {
                 let own_context = seen.own_context.contains(&candidate.claim.token);
                 candidate.evidence.add_if(Evidence::OwnContext, own_context);
+                let against = seen.against.contains(&candidate.claim.token);
+                candidate.evidence.add_if(Evidence::AgainstContext, against);
             }
         }
     }
@@ -181,6 +184,9 @@ fn collect<'l>(
             Meaning::OwnContext { token } if hit.form == Form::Whole => {
                 seen.own_context.insert(*token);
             }
+            Meaning::Against { token } if hit.form == Form::Whole => {
+                seen.against.insert(*token);
+            }
             Meaning::Word(roles) if hit.form == Form::Whole => {
                 if roles.document {
                     seen.crypto_words.insert(hit.pattern);
@@ -224,12 +230,13 @@ fn is_pair(form: Form) -> bool {
 /// What the document as a whole says.
 fn document_evidence(seen: &Seen, crypto_news: bool) -> EvidenceSet {
     let mut document = EvidenceSet::default();
-    document.add(match seen.crypto_words {
-        _ if crypto_news => Evidence::CryptoText,
-        TwoOf(None, _) => Evidence::NoCrypto,
-        TwoOf(_, None) => Evidence::CryptoHint,
-        TwoOf(_, Some(_)) => Evidence::CryptoText,
-    });
+    // Each class has its own weights for these; `applicable` keeps the one that is meant.
+    let kinds: &[Evidence] = match seen.crypto_words {
+        TwoOf(None, _) if !crypto_news => &[Evidence::NoCrypto, Evidence::NoCryptoC, Evidence::NoCryptoD],
+        TwoOf(_, None) if !crypto_news => &[Evidence::CryptoHint],
+        _ => &[Evidence::CryptoText, Evidence::CryptoTextWeak],
+    };
+    kinds.iter().for_each(|kind| document.add(*kind));
     document.add_if(Evidence::CryptoNews, crypto_news);
     document
 }
@@ -291,7 +298,11 @@ fn applicable(evidence: EvidenceSet, claim: &Claim) -> EvidenceSet {
     let mut kept = EvidenceSet::default();
     for kind in evidence.iter() {
         let applies = match kind {
-            Evidence::NoCrypto => claim.class > Class::A,
+            Evidence::NoCrypto => claim.class == Class::B,
+            Evidence::NoCryptoC => claim.class == Class::C,
+            Evidence::NoCryptoD => claim.class == Class::D,
+            Evidence::CryptoText | Evidence::ContextRight => claim.class <= Class::B,
+            Evidence::CryptoTextWeak | Evidence::ContextRightWeak => claim.class > Class::B,
             Evidence::Compound => claim.class > Class::B,
             Evidence::TitleCase => !symbol && cares_for_look(claim),
             Evidence::Shouting => cares_for_look(claim),
@@ -319,6 +330,7 @@ fn beside(text: &str, place: &Range<usize>, words: &[(Range<usize>, WordRoles)])
     for (range, roles) in words[first..].iter().take_while(|(range, _)| range.start <= place.end + REACH) {
         if is_near(&text[place.end..range.start]) {
             set.add_if(Evidence::ContextRight, roles.right);
+            set.add_if(Evidence::ContextRightWeak, roles.right);
             set.add_if(Evidence::Moves, roles.moves);
         }
     }

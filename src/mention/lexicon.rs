@@ -21,6 +21,7 @@ use crate::catalog::{AliasKind, CaseRule, Catalog, Class, TokenIndex};
 pub(super) struct Rules {
     pub(super) default_min_confidence: f64,
     pub(super) weights: Weights,
+    pub(super) prior: Weights,
     pub(super) words: WordLists,
 }
 
@@ -48,6 +49,8 @@ pub(super) enum Meaning {
     Blocker { index: u32, case: CaseRule, written: Box<str> },
     /// A word that makes `token` believable.
     OwnContext { token: TokenIndex },
+    /// A word that speaks of another bearer of the name.
+    Against { token: TokenIndex },
     /// A word of the lists.
     Word(WordRoles),
 }
@@ -58,7 +61,7 @@ impl Meaning {
         match self {
             Self::Claim(claim) => letters::needed(claim.case, &claim.written),
             Self::Blocker { case, written, .. } => letters::needed(*case, written),
-            Self::OwnContext { .. } | Self::Word(_) => Capitals::None,
+            Self::OwnContext { .. } | Self::Against { .. } | Self::Word(_) => Capitals::None,
         }
     }
 }
@@ -128,6 +131,9 @@ impl Lexicon {
             let asset = catalog.asset(token);
             for word in &asset.context {
                 add(word, Meaning::OwnContext { token });
+            }
+            for word in &asset.against {
+                add(word, Meaning::Against { token });
             }
         }
         for (index, blocker) in (0u32..).zip(&catalog.file().blockers) {

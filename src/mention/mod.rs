@@ -5,6 +5,7 @@
 
 mod detector;
 mod evidence;
+mod explain;
 mod gate;
 mod html;
 mod judge;
@@ -20,7 +21,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use detector::{Detection, Detector, Found, Meant, Place, Shared, Turned};
-pub use evidence::{Confidence, Evidence, EvidenceSet};
+pub use evidence::{Confidence, Evidence, EvidenceSet, Weights};
+pub use explain::Why;
 
 /// A text to read.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -13,6 +13,13 @@ use super::words::{self, CharClass};
 /// Words on either side that show how a line is written.
 const LINE_WINDOW: usize = 8;
 
+/// Words that only a line in capitals writes in capitals.
+const SMALL_WORDS: &[&str] = &[
+    "THE", "OF", "TO", "IN", "AND", "FOR", "ON", "AT", "IS", "AS", "WITH", "FROM", "BY", "AFTER", "OVER",
+    "HIS", "ITS", "THAT", "WILL", "NEW", "ARE", "WAS", "HAS", "NOT", "BUT", "WHO", "YOU", "THEIR", "SAYS",
+    "INTO", "MORE",
+];
+
 /// How many bytes on either side are looked at: bounds the work per place, whatever the text.
 const REACH: usize = 256;
 
@@ -294,20 +301,24 @@ fn look_of_line(before: &str, after: &str) -> Look {
     let is_break = |c: char| words::class(c) == CharClass::Other && !words::is_apostrophe(c);
     let before = before.rsplit(is_break).filter(|word| !word.is_empty());
     let after = after.split(is_break).filter(|word| !word.is_empty());
-    let (mut long, mut capitalised, mut all, mut shouted) = (0, 0, 0, 0);
+    let (mut long, mut capitalised, mut all, mut shouted, mut plain_shouted) = (0, 0, 0, 0, 0);
     for word in before.take(LINE_WINDOW).chain(after.take(LINE_WINDOW)) {
         let Some(first) = word.chars().next().filter(|c| c.is_alphabetic()) else { continue };
         let letters = word.chars().filter(|c| c.is_alphabetic()).count();
         if letters >= 2 {
             all += 1;
-            shouted += usize::from(!word.chars().any(char::is_lowercase));
+            if !word.chars().any(char::is_lowercase) {
+                shouted += 1;
+                // A list of tickers is in capitals too; it holds no such words.
+                plain_shouted += usize::from(letters >= 7 || SMALL_WORDS.contains(&word));
+            }
         }
         if letters >= 4 {
             long += 1;
             capitalised += usize::from(first.is_uppercase());
         }
     }
-    if all >= 3 && shouted * 10 >= all * 6 {
+    if all >= 3 && plain_shouted > 0 && shouted * 10 >= all * 6 {
         Look::Shouting
     } else if long >= 3 && capitalised * 4 >= long * 3 {
         Look::TitleCase

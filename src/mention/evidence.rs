@@ -49,6 +49,7 @@ evidence! {
     ContextLeft "context_left" "A crypto word just before it."
     Moves "moves" "What prices do, just after it."
     List "list" "Next to other believed tokens in a list."
+    TwoSurfaces "two_surfaces" "Both a name and a ticker of the asset stand in the document."
     OwnContext "own_context" "A word in the document that belongs to this asset."
     CryptoText "crypto_text" "A document with two or more crypto words."
     CryptoTextWeak "crypto_text_weak" "The same, for a surface of class c or d."

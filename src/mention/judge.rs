@@ -88,6 +88,7 @@ pub(super) fn judge<'l>(
     }
     let document = document_evidence(&seen, crypto_news);
     let awake = awake(&judged);
+    let twice = with_two_surfaces(&judged);
     for place in &judged.places {
         let text = fields[place.field].text;
         let candidates = &mut judged.candidates[place.candidates.clone()];
@@ -107,6 +108,8 @@ pub(super) fn judge<'l>(
             if !dormant {
                 let own_context = seen.own_context.contains(&candidate.claim.token);
                 candidate.evidence.add_if(Evidence::OwnContext, own_context);
+                let two_surfaces = twice.binary_search(&candidate.claim.token).is_ok();
+                candidate.evidence.add_if(Evidence::TwoSurfaces, two_surfaces);
                 let against = seen.against.contains(&candidate.claim.token);
                 candidate.evidence.add_if(Evidence::AgainstContext, against);
             }
@@ -179,6 +182,9 @@ fn collect<'l>(
             Meaning::Blocker { index, case, written } if hit.form == Form::Whole => {
                 if case_holds(*case, written, surface) {
                     blocker = Some(*index);
+                    if lexicon.is_exchange(*index) {
+                        seen.crypto_words.insert(hit.pattern);
+                    }
                 }
             }
             Meaning::OwnContext { token } if hit.form == Form::Whole => {
@@ -251,6 +257,29 @@ fn awake(judged: &Judged<'_>) -> Vec<TokenIndex> {
     awake.sort_unstable();
     awake.dedup();
     awake
+}
+
+/// The assets of which both a name and another ticker stand in the document, sorted.
+fn with_two_surfaces(judged: &Judged<'_>) -> Vec<TokenIndex> {
+    let of = |role: Role| {
+        let claims = judged.candidates.iter().map(|candidate| candidate.claim);
+        claims.filter(move |claim| claim.role == role)
+    };
+    let mut names: Vec<&Claim> = of(Role::Name).collect();
+    names.sort_unstable_by_key(|claim| claim.token);
+    let mut twice: Vec<TokenIndex> = of(Role::Symbol)
+        .filter(|symbol| {
+            let first = names.partition_point(|name| name.token < symbol.token);
+            names[first..]
+                .iter()
+                .take_while(|name| name.token == symbol.token)
+                .any(|name| !name.written.eq_ignore_ascii_case(&symbol.written))
+        })
+        .map(|symbol| symbol.token)
+        .collect();
+    twice.sort_unstable();
+    twice.dedup();
+    twice
 }
 
 /// The surface without a plural s.

@@ -13,7 +13,7 @@ use super::evidence::Weights;
 use super::gate::Gate;
 use super::letters::{self, Capitals};
 use super::words;
-use crate::catalog::{AliasKind, CaseRule, Catalog, Class, TokenIndex};
+use crate::catalog::{AliasKind, BlockerKind, CaseRule, Catalog, Class, TokenIndex};
 
 /// `data/detection.toml`.
 #[derive(Debug, Deserialize)]
@@ -110,6 +110,8 @@ pub(super) struct Lexicon {
     meanings: Vec<Vec<Meaning>>,
     /// By token: the phrases in which it is not meant.
     negatives: Vec<Vec<Phrase>>,
+    /// By blocker: whether it is a crypto exchange, and so a word of crypto.
+    exchanges: Vec<bool>,
     /// Folded spellings by pattern: for the tests, which scan in another way.
     #[cfg(test)]
     pub(super) patterns: Vec<String>,
@@ -162,9 +164,15 @@ impl Lexicon {
             gate,
             meanings,
             negatives,
+            exchanges: catalog.file().blockers.iter().map(|b| b.kind == BlockerKind::Exchange).collect(),
             #[cfg(test)]
             patterns,
         }
+    }
+
+    /// Whether a blocker is a crypto exchange.
+    pub(super) fn is_exchange(&self, blocker: u32) -> bool {
+        self.exchanges[blocker as usize]
     }
 
     /// The phrases in which a token is not meant.

@@ -233,9 +233,12 @@ fn lists(judged: &mut Judged<'_>, verdicts: &[Verdict], fields: &[FieldText<'_>]
 
 /// What stands between two members of a list.
 fn is_list_joint(gap: &str) -> bool {
-    if gap.len() > 12 {
+    if gap.len() > 20 {
         return false;
     }
+    // "SAND +14%, MANA +11%": the change belongs to the member before it.
+    let gap = gap.trim_start().trim_start_matches(['+', '-', '−', '(']);
+    let gap = gap.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '%' | ')'));
     let gap = gap.trim_matches([' ', '$', '#', '\u{a0}']);
     gap.len() <= 8
         && matches!(

@@ -202,7 +202,12 @@ fn precedes_percent(after: &str) -> bool {
     }
     let digits =
         rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',').len();
-    digits > 0 && rest[digits..].trim_start_matches(' ').starts_with('%')
+    let signed = after.trim_start().starts_with(['+', '-', '−']);
+    let ends = &rest[digits..];
+    // In a list of changes the sign of percent is often left out: "APT +40, OP +18".
+    digits > 0
+        && (ends.trim_start_matches(' ').starts_with('%')
+            || signed && (ends.is_empty() || ends.starts_with([',', ';', '|', '\n']) || ends == "."))
 }
 
 fn is_compound(before: &str, after: &str) -> bool {

@@ -3,6 +3,15 @@
 //! `cargo bench --bench detection`. Both read the same generated articles in turn, on one thread. The plain
 //! scan only counts whole-word aliases; detection also reads context, judges and resolves.
 
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a program of its own; not all of it is used by every benchmark"
+)]
+
 mod support;
 
 use std::hint::black_box;

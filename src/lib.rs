@@ -19,6 +19,7 @@ pub mod api;
 
 #[cfg(feature = "archive")]
 pub mod archive;
+pub mod eval;
 #[cfg(feature = "serve")]
 pub mod grpc;
 #[cfg(feature = "serve")]

@@ -6,37 +6,37 @@
 use cointag::catalog::{AssetRecord, Catalog, Class};
 
 /// One article.
-pub struct Article {
-    pub title: String,
-    pub body: String,
+pub(crate) struct Article {
+    pub(crate) title: String,
+    pub(crate) body: String,
 }
 
 /// Xorshift: small, seeded, the same everywhere.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
-    pub fn pick<'t, T>(&mut self, items: &'t [T]) -> &'t T {
+    pub(crate) fn pick<'t, T>(&mut self, items: &'t [T]) -> &'t T {
         &items[self.below(items.len())]
     }
 }
 
 /// `count` articles of about four kilobytes.
-pub fn articles(catalog: &Catalog, seed: u64, count: usize) -> Vec<Article> {
+pub(crate) fn articles(catalog: &Catalog, seed: u64, count: usize) -> Vec<Article> {
     let mut random = Random::new(seed);
     let ranked: Vec<&AssetRecord> = catalog.assets().iter().filter(|asset| asset.rank.is_some()).collect();
     (0..count).map(|_| article(&mut random, &ranked)).collect()

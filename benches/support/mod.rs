@@ -1,12 +1,12 @@
 //! What benchmarks share: articles, and timing in interleaved rounds.
 
-pub mod articles;
+pub(crate) mod articles;
 
 use std::time::{Duration, Instant};
 
 /// Times each candidate once a round, in turn, and gives the median of each: a machine whose speed drifts
 /// slows all of them alike.
-pub fn medians(rounds: usize, candidates: &mut [(&str, &mut dyn FnMut())]) -> Vec<Duration> {
+pub(crate) fn medians(rounds: usize, candidates: &mut [(&str, &mut dyn FnMut())]) -> Vec<Duration> {
     let mut times = vec![Vec::with_capacity(rounds); candidates.len()];
     for (_, run) in candidates.iter_mut() {
         run();

@@ -3,6 +3,7 @@
 mod catalog;
 mod completions;
 mod config;
+mod eval;
 mod health;
 mod quote;
 mod serve;
@@ -74,6 +75,8 @@ enum Command {
     Tag(tag::TagArgs),
     /// Say what tokens are worth
     Quote(quote::QuoteArgs),
+    /// Measure how well detection does on labelled text
+    Eval(eval::EvalArgs),
     /// Look into the catalog of tokens
     Catalog(catalog::CatalogArgs),
     /// Ask a running server whether it is serving
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve::run(&cli.global, &args),
         Command::Tag(args) => tag::run(&cli.global, &args),
+        Command::Eval(args) => eval::run(&cli.global, &args),
         Command::Catalog(args) => catalog::run(&cli.global, &args),
         Command::Quote(args) => quote::run(&cli.global, &args),
         Command::Health(args) => health::run(&cli.global, &args),

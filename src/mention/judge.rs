@@ -6,10 +6,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::evidence::{Evidence, EvidenceSet, Weights};
+use super::letters::{case_holds, is_one_word};
 use super::lexicon::{Claim, Lexicon, Meaning, Role, Rules, WordRoles};
 use super::scan::{Form, Hit, scan};
 use super::{Field, surroundings};
-use crate::catalog::{CaseRule, Class, TokenIndex};
+use crate::catalog::{Class, TokenIndex};
 
 /// One field's text, as detection reads it.
 #[derive(Debug)]
@@ -309,12 +310,6 @@ fn applicable(evidence: EvidenceSet, claim: &Claim) -> EvidenceSet {
     kept
 }
 
-/// One capitalised word, as any word may look in a title: no digit, no blank, no inner capital.
-fn is_one_word(written: &str) -> bool {
-    let mut chars = written.chars();
-    chars.next().is_some_and(char::is_alphabetic) && chars.all(|c| c.is_alphabetic() && !c.is_uppercase())
-}
-
 /// Evidence of the list words right beside a place.
 fn beside(text: &str, place: &Range<usize>, words: &[(Range<usize>, WordRoles)]) -> EvidenceSet {
     /// Further away than this, no word lies within one other word.
@@ -407,39 +402,4 @@ fn in_capitals(surface: &str, evidence: EvidenceSet) -> bool {
         && surface.chars().count() >= 2
         && surface.chars().any(char::is_uppercase)
         && !surface.chars().any(char::is_lowercase)
-}
-
-/// Whether the letters of `surface` stand in a case that `rule` allows for `written`.
-pub(super) fn case_holds(rule: CaseRule, written: &str, surface: &str) -> bool {
-    let capitals = || !surface.chars().any(char::is_lowercase);
-    match rule {
-        CaseRule::Any => true,
-        CaseRule::Upper => capitals(),
-        CaseRule::Brand => {
-            same_letters(written, surface) || capitals() || capitalised_alike(written, surface)
-        }
-    }
-}
-
-/// The same letters and digits in the same case, whatever blanks and dashes lie between them.
-fn same_letters(written: &str, surface: &str) -> bool {
-    written.chars().filter(|c| c.is_alphanumeric()).eq(surface.chars().filter(|c| c.is_alphanumeric()))
-}
-
-/// Every word of `surface` has a capital at least where `written` begins its words with one.
-fn capitalised_alike(written: &str, surface: &str) -> bool {
-    let mut capital_words = 0;
-    let initials = |text: &str| -> Vec<bool> {
-        text.split(|c: char| !c.is_alphanumeric())
-            .filter_map(|word| word.chars().next())
-            .map(|c| c.is_uppercase() || c.is_numeric())
-            .collect()
-    };
-    let (written, surface) = (initials(written), initials(surface));
-    written.len() == surface.len()
-        && written.iter().zip(&surface).all(|(wanted, is)| {
-            capital_words += usize::from(*wanted);
-            !*wanted || *is
-        })
-        && capital_words > 0
 }

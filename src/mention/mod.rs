@@ -5,8 +5,10 @@
 
 mod detector;
 mod evidence;
+mod gate;
 mod html;
 mod judge;
+mod letters;
 mod lexicon;
 mod offsets;
 mod resolve;

@@ -6,8 +6,9 @@
 use aho_corasick::Anchored;
 use aho_corasick::automaton::Automaton as _;
 
-use super::lexicon::{Lexicon, is_ascii_word};
-use super::words::{self, CharClass, Folded};
+use super::gate::Admission;
+use super::lexicon::Lexicon;
+use super::words::{self, CharClass, Folded, is_ascii_word};
 
 /// A pattern found in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
         if byte < 0x80 {
             if words::ASCII[byte as usize] == CharClass::Word {
                 let end = at + bytes[at..].iter().take_while(|byte| is_ascii_word(**byte)).count();
-                if before != CharClass::Word && lexicon.gate.admits(bytes, at, end) {
-                    walk_word(lexicon, text, at, hit);
+                if before != CharClass::Word {
+                    ascii_word(lexicon, text, at, end, hit);
                 }
                 before = CharClass::Word;
                 at = end;
@@ -71,7 +72,7 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
                 before = CharClass::Word;
             }
             _ => {
-                let starts = words::starts_word(before, class) || lexicon.gate.symbols.contains(&c);
+                let starts = words::starts_word(before, class) || lexicon.gate.is_symbol(c);
                 if starts && lexicon.gate.admits_char(c) {
                     walk_word(lexicon, text, at, hit);
                 }
@@ -79,6 +80,19 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
             }
         }
         at += c.len_utf8();
+    }
+}
+
+/// A run of ASCII word bytes at which a word starts.
+fn ascii_word(lexicon: &Lexicon, text: &str, start: usize, end: usize, hit: &mut dyn FnMut(Hit)) {
+    match lexicon.gate.admits(text.as_bytes(), start, end) {
+        Admission::Refused => {}
+        Admission::Whole(pattern) => {
+            if !words::inside_apostrophe_word(text, start) {
+                hit(Hit { pattern, start, end, form: Form::Whole });
+            }
+        }
+        Admission::Walk => walk_word(lexicon, text, start, hit),
     }
 }
 

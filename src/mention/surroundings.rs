@@ -5,7 +5,9 @@
 use std::ops::Range;
 
 use super::evidence::{Evidence, EvidenceSet};
-use super::lexicon::{Gate, Phrase, WordLists, lifts_case};
+use super::gate::Gate;
+use super::letters::lifts_case;
+use super::lexicon::{Phrase, WordLists};
 use super::words::{self, CharClass};
 
 /// Words on either side that show how a line is written.

@@ -57,6 +57,11 @@ fn is_mark(c: char) -> bool {
         | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')
 }
 
+/// Whether a byte is an ASCII letter, digit or `_`.
+pub(super) fn is_ascii_word(byte: u8) -> bool {
+    byte < 0x80 && ASCII[byte as usize] == CharClass::Word
+}
+
 /// Whether a word can start at a character of class `current` that follows one of class `before`.
 pub(super) fn starts_word(before: CharClass, current: CharClass) -> bool {
     match current {

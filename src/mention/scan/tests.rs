@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 use proptest::prelude::*;
 
-use super::super::lexicon::{Lexicon, Meaning, Rules, lifts_case, written};
+use super::super::letters::{lifts_case, written};
+use super::super::lexicon::{Lexicon, Meaning, Rules};
 use super::*;
 use crate::catalog::Catalog;
 

@@ -173,10 +173,10 @@ fn collect<'l>(
                 above_d |= claim.class < Class::D;
                 judged.candidates.push(Candidate { claim, evidence: EvidenceSet::default(), score: 0 });
             }
-            Meaning::Blocker { index, case, written } if hit.form == Form::Whole => {
-                if case_holds(*case, written, surface) {
-                    blocker = Some(*index);
-                }
+            Meaning::Blocker { index, case, written }
+                if hit.form == Form::Whole && case_holds(*case, written, surface) =>
+            {
+                blocker = Some(*index);
             }
             Meaning::OwnContext { token } if hit.form == Form::Whole => {
                 seen.own_context.insert(*token);

@@ -122,8 +122,8 @@ fn shared_surfaces(file: &CatalogFile, problems: &mut Vec<Problem>) {
                 );
             }
             // With equal standing (both unranked) either may name the other.
-            let named = lesser.collides.iter().any(|id| *id == owner.id)
-                || lesser.rank == owner.rank && owner.collides.iter().any(|id| *id == lesser.id);
+            let named = lesser.collides.contains(&owner.id)
+                || lesser.rank == owner.rank && owner.collides.contains(&lesser.id);
             if !named {
                 problem(
                     problems,

@@ -91,10 +91,8 @@ fn label(document: &Document, row: RowLabel) -> Result<Label, String> {
         other => return Err(format!("unknown field `{other}`; use title or text")),
     };
     let byte = |codepoint: usize| {
-        let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-        ends.skip(codepoint)
-            .next()
-            .ok_or_else(|| format!("position {codepoint} lies beyond the {}", row.field))
+        let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        ends.nth(codepoint).ok_or_else(|| format!("position {codepoint} lies beyond the {}", row.field))
     };
     let range = byte(row.start)?..byte(row.end)?;
     if range.is_empty() {

@@ -179,12 +179,12 @@ fn collect<'l>(
                 above_d |= claim.class < Class::D;
                 judged.candidates.push(Candidate { claim, evidence: EvidenceSet::default(), score: 0 });
             }
-            Meaning::Blocker { index, case, written } if hit.form == Form::Whole => {
-                if case_holds(*case, written, surface) {
-                    blocker = Some(*index);
-                    if lexicon.is_exchange(*index) {
-                        seen.crypto_words.insert(hit.pattern);
-                    }
+            Meaning::Blocker { index, case, written }
+                if hit.form == Form::Whole && case_holds(*case, written, surface) =>
+            {
+                blocker = Some(*index);
+                if lexicon.is_exchange(*index) {
+                    seen.crypto_words.insert(hit.pattern);
                 }
             }
             Meaning::OwnContext { token } if hit.form == Form::Whole => {

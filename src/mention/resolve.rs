@@ -45,6 +45,7 @@ pub(super) struct Resolved {
 
 /// Decides over all places. Adds the evidence of coherence, of lists and of phrases to the candidates; the
 /// last to all of them if `thorough`, else only where it can change the decision.
+#[expect(clippy::too_many_arguments, reason = "one call, of everything that a decision rests on")]
 pub(super) fn resolve(
     catalog: &Catalog,
     lexicon: &Lexicon,

@@ -11,3 +11,4 @@ mod market;
 mod mention;
 mod mention_properties;
 mod record;
+mod schema;

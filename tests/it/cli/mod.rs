@@ -6,6 +6,8 @@ mod quote;
 mod serve;
 mod tag;
 
+pub(crate) use tag::tag_lines;
+
 use std::process::{Command, Output};
 
 /// The program, with an environment that holds nothing of ours and no configuration file.

@@ -18,6 +18,11 @@ fn records(output: &Output) -> Vec<serde_json::Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The records that `tag -` writes for `input`.
+pub(crate) fn tag_lines(input: &[u8], more: &[&str]) -> Vec<serde_json::Value> {
+    records(&tag_stdin(input, more))
+}
+
 #[test]
 fn words_show_the_box_with_prices() {
     let root = env!("CARGO_MANIFEST_DIR");

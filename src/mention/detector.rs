@@ -40,6 +40,8 @@ pub struct Detector {
     rules: Rules,
     lexicon: Lexicon,
     version: String,
+    /// The least score that reaches the default confidence.
+    default_least: i32,
 }
 
 /// Everything seen in one document, in text order, title first.
@@ -121,7 +123,8 @@ impl Detector {
         let rules: Rules = toml::from_str(RULES).expect("built-in rules");
         let lexicon = Lexicon::new(&catalog, &rules.words);
         let version = format!("{RULES_VERSION}-{}", &blake3::hash(RULES.as_bytes()).to_hex()[..12]);
-        Self { catalog, rules, lexicon, version }
+        let default_least = Confidence::from_fraction(rules.default_min_confidence).least_score();
+        Self { catalog, rules, lexicon, version, default_least }
     }
 
     /// The same with other weights, for fitting them. Its version says so.
@@ -177,7 +180,7 @@ impl Detector {
             &fields,
             &mut judged,
             published,
-            least.least_score(),
+            options.min_confidence.map_or(self.default_least, |_| least.least_score()),
             options.explain,
         );
         let mut places = Placer::new(document, visible.as_ref(), options.offset_unit);

@@ -113,6 +113,11 @@ impl EvidenceSet {
         Self(self.0 | other.0)
     }
 
+    /// What is in both.
+    pub(super) fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Its kinds, in the order of [`Evidence::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Evidence> {
         Evidence::ALL.iter().copied().filter(move |evidence| self.has(*evidence))

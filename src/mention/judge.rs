@@ -2,11 +2,10 @@
 //!
 //! Owns which evidence applies to which surface. The choice between candidates is [`super::resolve`]'s.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use super::evidence::{Evidence, EvidenceSet, Weights};
-use super::letters::{case_holds, is_one_word};
+use super::letters::case_holds;
 use super::lexicon::{Claim, Lexicon, Meaning, Role, Rules, WordRoles};
 use super::scan::{Form, Hit, scan};
 use super::{Field, surroundings};
@@ -54,8 +53,10 @@ pub(super) struct Judged<'l> {
 struct Seen {
     /// Words of the lists, by field: range and roles.
     words: Vec<Vec<(Range<usize>, WordRoles)>>,
-    own_context: HashSet<TokenIndex>,
-    against: HashSet<TokenIndex>,
+    /// Assets of whose own words one was seen; sorted once all are.
+    own_context: Vec<TokenIndex>,
+    /// Assets of whose namesakes a word was seen; sorted once all are.
+    against: Vec<TokenIndex>,
     crypto_words: TwoOf,
 }
 
@@ -86,6 +87,10 @@ pub(super) fn judge<'l>(
             collect(lexicon, (index, field.text), hit, &mut judged, &mut seen)
         });
     }
+    seen.own_context.sort_unstable();
+    seen.own_context.dedup();
+    seen.against.sort_unstable();
+    seen.against.dedup();
     let document = document_evidence(&seen, crypto_news);
     let awake = awake(&judged);
     let twice = with_two_surfaces(&judged);
@@ -98,26 +103,28 @@ pub(super) fn judge<'l>(
         let around = if dormant {
             document
         } else {
-            let with_look = candidates.iter().any(|candidate| cares_for_look(candidate.claim));
-            surroundings::evidence(text, &place.range, &rules.words, &lexicon.gate, with_look)
+            let heeded = candidates
+                .iter()
+                .fold(EvidenceSet::default(), |heeded, candidate| heeded.with(candidate.claim.heeds));
+            surroundings::evidence(text, &place.range, &rules.words, &lexicon.gate, heeded)
                 .with(beside(text, &place.range, &seen.words[place.field]))
                 .with(document)
         };
         for candidate in candidates {
             candidate.evidence = surface_evidence(candidate, &text[place.range.clone()], place.form, around);
             if !dormant {
-                let own_context = seen.own_context.contains(&candidate.claim.token);
+                let own_context = seen.own_context.binary_search(&candidate.claim.token).is_ok();
                 candidate.evidence.add_if(Evidence::OwnContext, own_context);
                 let two_surfaces = twice.binary_search(&candidate.claim.token).is_ok();
                 candidate.evidence.add_if(Evidence::TwoSurfaces, two_surfaces);
-                let against = seen.against.contains(&candidate.claim.token);
+                let against = seen.against.binary_search(&candidate.claim.token).is_ok();
                 candidate.evidence.add_if(Evidence::AgainstContext, against);
             }
         }
     }
     names_with_tickers(&mut judged, fields);
     for candidate in &mut judged.candidates {
-        candidate.evidence = applicable(candidate.evidence, candidate.claim);
+        candidate.evidence = candidate.evidence.within(candidate.claim.heeds);
         candidate.score = rules.weights.score(candidate.evidence);
     }
     judged
@@ -143,7 +150,7 @@ pub(super) fn add_negative_phrases(
                 continue;
             }
             let capitals = in_capitals(&text[place.range.clone()], candidate.evidence);
-            if surroundings::in_phrase(text, &place.range, phrases, capitals) {
+            if phrases.hold(text, &place.range, capitals) {
                 candidate.evidence.add(Evidence::NegativePhrase);
                 candidate.score = weights.score(candidate.evidence);
             }
@@ -188,10 +195,10 @@ fn collect<'l>(
                 }
             }
             Meaning::OwnContext { token } if hit.form == Form::Whole => {
-                seen.own_context.insert(*token);
+                seen.own_context.push(*token);
             }
             Meaning::Against { token } if hit.form == Form::Whole => {
-                seen.against.insert(*token);
+                seen.against.push(*token);
             }
             Meaning::Word(roles) if hit.form == Form::Whole => {
                 if roles.document {
@@ -249,6 +256,9 @@ fn document_evidence(seen: &Seen, crypto_news: bool) -> EvidenceSet {
 
 /// The assets that an open place may name, sorted.
 fn awake(judged: &Judged<'_>) -> Vec<TokenIndex> {
+    if judged.places.iter().all(|place| place.open) {
+        return Vec::new();
+    }
     let open = judged.places.iter().filter(|place| place.open);
     let mut awake: Vec<TokenIndex> = open
         .flat_map(|place| &judged.candidates[place.candidates.clone()])
@@ -296,58 +306,13 @@ fn surface_evidence(
 ) -> EvidenceSet {
     let claim = candidate.claim;
     let mut evidence = around;
-    evidence.add(match (claim.role, claim.class) {
-        (Role::Symbol, Class::A) => Evidence::SymbolA,
-        (Role::Symbol, Class::B) => Evidence::SymbolB,
-        (Role::Symbol, Class::C) => Evidence::SymbolC,
-        (Role::Symbol, Class::D) => Evidence::SymbolD,
-        (Role::Name, Class::A) => Evidence::NameA,
-        (Role::Name, Class::B) => Evidence::NameB,
-        (Role::Name, Class::C) => Evidence::NameC,
-        (Role::Name, Class::D) => Evidence::NameD,
-    });
+    evidence.add(claim.says);
     evidence.add_if(Evidence::Pair, is_pair(form));
     evidence.add_if(Evidence::Plural, form == Form::Plural);
     let letters = |is: fn(char) -> bool| bare(surface, form).chars().any(is);
     let lower = claim.role == Role::Symbol && letters(char::is_lowercase) && !letters(char::is_uppercase);
     evidence.add_if(Evidence::LowerCase, lower && !evidence.has(Evidence::Pair));
     evidence
-}
-
-/// Whether the look of its line says something about a surface: title case about words that are names,
-/// capitals about those and about tickers.
-fn cares_for_look(claim: &Claim) -> bool {
-    claim.class > Class::A && (claim.role == Role::Symbol || is_one_word(&claim.written))
-}
-
-/// Drops the kinds that say nothing about a surface of this sort.
-fn applicable(evidence: EvidenceSet, claim: &Claim) -> EvidenceSet {
-    let word = is_one_word(&claim.written);
-    let symbol = claim.role == Role::Symbol;
-    let mut kept = EvidenceSet::default();
-    for kind in evidence.iter() {
-        let applies = match kind {
-            Evidence::NoCrypto => claim.class == Class::B,
-            Evidence::NoCryptoC => claim.class == Class::C,
-            Evidence::NoCryptoD => claim.class == Class::D,
-            Evidence::CryptoText | Evidence::ContextRight => claim.class <= Class::B,
-            Evidence::CryptoTextWeak | Evidence::ContextRightWeak => claim.class > Class::B,
-            Evidence::Compound => claim.class > Class::B,
-            Evidence::TitleCase => !symbol && cares_for_look(claim),
-            Evidence::Shouting => cares_for_look(claim),
-            Evidence::SentenceStart => !symbol && claim.class > Class::B && word,
-            Evidence::Amount => symbol || claim.class <= Class::B,
-            Evidence::Hashtag => claim.class <= Class::B,
-            Evidence::Parenthesised
-            | Evidence::Cashtag
-            | Evidence::Pair
-            | Evidence::CryptoListing
-            | Evidence::StockListing => symbol,
-            _ => true,
-        };
-        kept.add_if(kind, applies);
-    }
-    kept
 }
 
 /// Evidence of the list words right beside a place.
@@ -374,9 +339,13 @@ fn beside(text: &str, place: &Range<usize>, words: &[(Range<usize>, WordRoles)])
 
 /// Whether at most one word and no end of a clause lies in `gap`.
 fn is_near(gap: &str) -> bool {
+    if gap == " " {
+        return true;
+    }
     let gap = gap.trim_start_matches(['’', '\'']);
     let gap = gap.strip_prefix("s ").unwrap_or(gap);
-    !gap.contains(['.', '!', '?', ';', ':', ',', '\n', '(', ')', '|', '—'])
+    let ends_clause = |c| matches!(c, '.' | '!' | '?' | ';' | ':' | ',' | '\n' | '(' | ')' | '|' | '—');
+    !gap.contains(ends_clause)
         && gap.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count() <= 1
 }
 
@@ -388,7 +357,7 @@ fn names_with_tickers(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
     for (at, later) in judged.places.iter().enumerate() {
         let text = fields[later.field].text;
         for earlier in judged.places[at.saturating_sub(PLACES_BACK)..at].iter() {
-            if earlier.field != later.field || earlier.range.end > later.range.start {
+            if earlier.field != later.field || !is_within(earlier.range.end, later.range.start, JOINT_MAX) {
                 continue;
             }
             let Some(joint) = joint(&text[earlier.range.end..later.range.start]) else { continue };
@@ -411,6 +380,14 @@ fn names_with_tickers(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
     }
 }
 
+/// What joins a name and its ticker is no longer than this, in bytes.
+const JOINT_MAX: usize = 16;
+
+/// Whether `later` is at most `most` bytes after `earlier`. Asked before anything is sliced: few places are.
+pub(super) fn is_within(earlier: usize, later: usize, most: usize) -> bool {
+    later.checked_sub(earlier).is_some_and(|gap| gap <= most)
+}
+
 enum Joint {
     /// An opened parenthesis.
     Open,
@@ -419,9 +396,6 @@ enum Joint {
 }
 
 fn joint(gap: &str) -> Option<Joint> {
-    if gap.len() > 16 {
-        return None;
-    }
     let gap = gap.trim_end_matches('$');
     let gap = gap.trim_start_matches(['’', '\'']);
     let gap = gap.strip_prefix('s').unwrap_or(gap);

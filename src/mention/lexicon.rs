@@ -9,10 +9,11 @@ use aho_corasick::nfa::contiguous::NFA;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::evidence::Weights;
+use super::evidence::{Evidence, EvidenceSet, Weights};
 use super::gate::Gate;
 use super::letters::{self, Capitals};
-use super::words;
+use super::phrases::Phrases;
+use super::{surface, words};
 use crate::catalog::{AliasKind, BlockerKind, CaseRule, Catalog, Class, TokenIndex};
 
 /// `data/detection.toml`.
@@ -74,6 +75,10 @@ pub(super) struct Claim {
     pub(super) class: Class,
     pub(super) case: CaseRule,
     pub(super) written: Box<str>,
+    /// What it says by itself.
+    pub(super) says: Evidence,
+    /// The kinds that say something about it.
+    pub(super) heeds: EvidenceSet,
     /// First date on which the asset no longer went by this surface.
     pub(super) until: Option<Date>,
 }
@@ -83,14 +88,6 @@ pub(super) struct Claim {
 pub(super) enum Role {
     Symbol,
     Name,
-}
-
-/// A phrase in which a word is not the token.
-#[derive(Debug)]
-pub(super) struct Phrase {
-    /// Only as written; otherwise `text` is folded.
-    pub(super) exact: bool,
-    pub(super) text: String,
 }
 
 /// In which lists a word stands.
@@ -109,7 +106,7 @@ pub(super) struct Lexicon {
     pub(super) gate: Gate,
     meanings: Vec<Vec<Meaning>>,
     /// By token: the phrases in which it is not meant.
-    negatives: Vec<Vec<Phrase>>,
+    negatives: Vec<Phrases>,
     /// By blocker: whether it is a crypto exchange, and so a word of crypto.
     exchanges: Vec<bool>,
     /// Folded spellings by pattern: for the tests, which scan in another way.
@@ -152,12 +149,7 @@ impl Lexicon {
             .ascii_case_insensitive(true)
             .build(&patterns)
             .expect("the automaton builds");
-        let phrase = |text: &String| Phrase {
-            exact: text.chars().any(char::is_uppercase),
-            text: if text.chars().any(char::is_uppercase) { text.clone() } else { words::fold(text) },
-        };
-        let negatives =
-            catalog.assets().iter().map(|asset| asset.negative.iter().map(phrase).collect()).collect();
+        let negatives = catalog.assets().iter().map(|asset| Phrases::new(&asset.negative)).collect();
         let gate = Gate::new(&patterns, &meanings, &words.pair_quotes);
         Self {
             automaton,
@@ -176,7 +168,7 @@ impl Lexicon {
     }
 
     /// The phrases in which a token is not meant.
-    pub(super) fn negatives(&self, token: TokenIndex) -> &[Phrase] {
+    pub(super) fn negatives(&self, token: TokenIndex) -> &Phrases {
         &self.negatives[token.at()]
     }
 
@@ -195,6 +187,8 @@ fn claims(catalog: &Catalog, token: TokenIndex, add: &mut dyn FnMut(&str, Claim)
         class,
         case,
         written: written.into(),
+        says: surface::says(role, class),
+        heeds: surface::heeds(role, class, written),
         until,
     };
     let symbol_case = |class| if class == Class::A { CaseRule::Any } else { CaseRule::Upper };

@@ -12,8 +12,10 @@ mod judge;
 mod letters;
 mod lexicon;
 mod offsets;
+mod phrases;
 mod resolve;
 mod scan;
+mod surface;
 mod surroundings;
 mod words;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 
 use super::evidence::{Confidence, Evidence, Weights};
-use super::judge::{Candidate, FieldText, Judged, Place, add_negative_phrases};
+use super::judge::{Candidate, FieldText, Judged, Place, add_negative_phrases, is_within};
 use super::lexicon::{Lexicon, Role};
 use crate::catalog::{Catalog, Category, Class, TokenIndex};
 
@@ -70,7 +70,9 @@ pub(super) fn resolve(
     add_negative_phrases(lexicon, weights, fields, judged, phrases_from);
     let mut verdicts: Vec<Verdict> =
         judged.places.iter().map(|place| decide(catalog, judged, place, least, &losses)).collect();
-    for (place, verdict) in judged.places.iter().zip(&verdicts) {
+    for (place, verdict) in
+        judged.places.iter().zip(&verdicts).filter(|(place, _)| place.candidates.len() > 1)
+    {
         if let Verdict::Token(winner) = verdict {
             let beaten = place.candidates.clone().filter(|index| index != winner);
             for index in beaten.filter(|index| judged.candidates[*index].score >= least) {
@@ -114,15 +116,16 @@ fn decide(
     least: i32,
     losses: &HashMap<usize, Loss>,
 ) -> Verdict {
-    let mut believed: Vec<usize> = place
+    let mut reaching = place
         .candidates
         .clone()
         .filter(|index| judged.candidates[*index].score >= least)
-        .filter(|index| losses.get(index) != Some(&Loss::Date))
-        .collect();
-    if believed.is_empty() {
+        .filter(|index| losses.get(index) != Some(&Loss::Date));
+    let Some(first) = reaching.next() else {
         return place.blocker.map_or(Verdict::Nothing, Verdict::Blocker);
-    }
+    };
+    let Some(second) = reaching.next() else { return Verdict::Token(first) };
+    let mut believed: Vec<usize> = [first, second].into_iter().chain(reaching).collect();
     // One asset may claim a surface twice (Ether, ether): its better claim counts.
     believed.sort_by_key(|index| {
         let candidate = &judged.candidates[*index];
@@ -177,22 +180,23 @@ fn clear_winner(catalog: &Catalog, judged: &Judged<'_>, believed: &[usize]) -> O
 
 /// An asset that is named beyond doubt makes its weaker mentions elsewhere believable.
 fn coherence(judged: &mut Judged<'_>, verdicts: &[Verdict]) {
-    // For each asset the first two places that name it beyond doubt: enough to know of another one.
-    let mut established: HashMap<TokenIndex, (usize, Option<usize>)> = HashMap::new();
+    // Each asset with the places that name it beyond doubt.
+    let mut established: Vec<(TokenIndex, usize)> = Vec::new();
     for (at, verdict) in verdicts.iter().enumerate() {
         let Verdict::Token(index) = verdict else { continue };
         let candidate = &judged.candidates[*index];
         if is_beyond_doubt(candidate) {
-            established
-                .entry(candidate.claim.token)
-                .and_modify(|places| _ = places.1.get_or_insert(at))
-                .or_insert((at, None));
+            established.push((candidate.claim.token, at));
         }
     }
+    established.sort_unstable();
     for (at, place) in judged.places.iter().enumerate() {
         for candidate in &mut judged.candidates[place.candidates.clone()] {
-            let places = established.get(&candidate.claim.token);
-            if places.is_some_and(|(first, second)| *first != at || second.is_some()) {
+            let token = candidate.claim.token;
+            let first = established.partition_point(|(other, _)| *other < token);
+            // The first two are enough to know of another place than this one.
+            let places = established[first..].iter().take(2);
+            if places.into_iter().any(|(other, place)| *other == token && *place != at) {
                 candidate.evidence.add(if candidate.claim.class == Class::D {
                     Evidence::CoherenceWeak
                 } else {
@@ -212,7 +216,9 @@ fn lists(judged: &mut Judged<'_>, verdicts: &[Verdict], fields: &[FieldText<'_>]
         let text = fields[place.field].text;
         let later = judged.places[at + 1..].iter().zip(at + 1..).take(PLACES_ON);
         for (other, other_at) in later.filter(|(other, _)| other.field == place.field) {
-            if !text.get(place.range.end..other.range.start).is_some_and(is_list_joint) {
+            if !is_within(place.range.end, other.range.start, LIST_JOINT_MAX)
+                || !is_list_joint(&text[place.range.end..other.range.start])
+            {
                 continue;
             }
             for (from, to) in [(at, other_at), (other_at, at)] {
@@ -232,11 +238,10 @@ fn lists(judged: &mut Judged<'_>, verdicts: &[Verdict], fields: &[FieldText<'_>]
     }
 }
 
-/// What stands between two members of a list.
+/// What stands between two members of a list is no longer than this, in bytes.
+const LIST_JOINT_MAX: usize = 20;
+
 fn is_list_joint(gap: &str) -> bool {
-    if gap.len() > 20 {
-        return false;
-    }
     // "SAND +14%, MANA +11%": the change belongs to the member before it.
     let gap = gap.trim_start().trim_start_matches(['+', '-', '−', '(']);
     let gap = gap.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '%' | ')'));

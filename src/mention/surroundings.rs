@@ -7,60 +7,61 @@ use std::ops::Range;
 use super::evidence::{Evidence, EvidenceSet};
 use super::gate::Gate;
 use super::letters::lifts_case;
-use super::lexicon::{Phrase, WordLists};
+use super::lexicon::WordLists;
 use super::words::{self, CharClass};
 
 /// Words on either side that show how a line is written.
 const LINE_WINDOW: usize = 8;
 
-/// Words that only a line in capitals writes in capitals.
-const SMALL_WORDS: &[&str] = &[
-    "THE", "OF", "TO", "IN", "AND", "FOR", "ON", "AT", "IS", "AS", "WITH", "FROM", "BY", "AFTER", "OVER",
-    "HIS", "ITS", "THAT", "WILL", "NEW", "ARE", "WAS", "HAS", "NOT", "BUT", "WHO", "YOU", "THEIR", "SAYS",
-    "INTO", "MORE",
-];
-
 /// How many bytes on either side are looked at: bounds the work per place, whatever the text.
 const REACH: usize = 256;
 
-/// How far a phrase can reach beyond the word in it, white space included.
-const PHRASE_REACH: usize = 48;
-
-/// Evidence that depends only on the text around `place` and not on what the surface could mean.
-/// `with_look`: whether it matters how the words of the line are written.
+/// Evidence that depends only on the text around `place` and not on what the surface could mean: of the kinds
+/// in `heeded`, and maybe of others that are cheap.
 pub(super) fn evidence(
     text: &str,
     place: &Range<usize>,
     words: &WordLists,
     gate: &Gate,
-    with_look: bool,
+    heeded: EvidenceSet,
 ) -> EvidenceSet {
     let (before, after) = around(text, place);
     let surface = &text[place.clone()];
     let mut set = EvidenceSet::default();
-    let cashtag = is_cashtag(before, surface);
-    set.add_if(Evidence::Cashtag, cashtag);
+    if heeded.has(Evidence::Cashtag) {
+        set = set.with(ticker_evidence(before, surface, after, words, gate));
+    }
     set.add_if(Evidence::Hashtag, before.ends_with('#'));
-    let bare = if cashtag { &before[..before.len() - 1] } else { before };
-    set.add_if(Evidence::Parenthesised, is_parenthesised(bare, after));
-    set.add_if(Evidence::Pair, is_pair(before, surface, after, gate));
-    set.add_if(Evidence::Amount, follows_amount(before));
+    set.add_if(Evidence::Amount, heeded.has(Evidence::Amount) && follows_amount(before));
     set.add_if(Evidence::Percent, precedes_percent(after));
     set.add_if(Evidence::Compound, is_compound(before, after));
     set.add_if(Evidence::Abbreviation, is_abbreviation(before, surface, after));
     set.add_if(Evidence::Address, is_address(before, after));
     set.add_if(Evidence::Handle, before.ends_with('@') && !before.ends_with(" @ "));
     set.add_if(Evidence::LongerName, is_part_of_longer_name(before, after, words));
-    set.add_if(Evidence::SentenceStart, starts_sentence(before));
+    set.add_if(Evidence::SentenceStart, heeded.has(Evidence::SentenceStart) && starts_sentence(before));
+    if heeded.has(Evidence::Shouting) {
+        match look_of_line(before, after, heeded.has(Evidence::TitleCase)) {
+            Look::TitleCase => set.add(Evidence::TitleCase),
+            Look::Shouting => set.add(Evidence::Shouting),
+            Look::Plain => {}
+        }
+    }
+    set
+}
+
+/// The signs and listings that stand beside tickers only.
+fn ticker_evidence(before: &str, surface: &str, after: &str, words: &WordLists, gate: &Gate) -> EvidenceSet {
+    let mut set = EvidenceSet::default();
+    let cashtag = is_cashtag(before, surface);
+    set.add_if(Evidence::Cashtag, cashtag);
+    let bare = if cashtag { &before[..before.len() - 1] } else { before };
+    set.add_if(Evidence::Parenthesised, is_parenthesised(bare, after));
+    set.add_if(Evidence::Pair, is_pair(before, surface, after, gate));
     match listing(bare, words) {
         Some(Listing::Stock) => set.add(Evidence::StockListing),
         Some(Listing::Crypto) => set.add(Evidence::CryptoListing),
         None => {}
-    }
-    match if with_look { look_of_line(before, after) } else { Look::Plain } {
-        Look::TitleCase => set.add(Evidence::TitleCase),
-        Look::Shouting => set.add(Evidence::Shouting),
-        Look::Plain => {}
     }
     set
 }
@@ -103,38 +104,6 @@ fn is_glued_pair(before: &str, surface: &str, after: &str) -> bool {
     after.strip_prefix('/').is_some_and(quote) || before.ends_with('/') && quote(surface)
 }
 
-/// Whether `place` lies in one of `phrases`. A ticker in `capitals` is not the word of a phrase in lower case.
-pub(super) fn in_phrase(text: &str, place: &Range<usize>, phrases: &[Phrase], capitals: bool) -> bool {
-    let from = text.ceil_char_boundary(place.start.saturating_sub(PHRASE_REACH));
-    let to = text.floor_char_boundary((place.end + PHRASE_REACH).min(text.len()));
-    let exact = &text[from..to];
-    let exact_place = place.start - from..place.end - from;
-    if phrases.iter().any(|phrase| phrase.exact && overlaps(exact, &exact_place, &phrase.text)) {
-        return true;
-    }
-    if capitals || phrases.iter().all(|phrase| phrase.exact) {
-        return false;
-    }
-    let mut folded = words::fold_untrimmed(&text[from..place.start]);
-    let start = folded.len();
-    folded.push_str(&words::fold_untrimmed(&text[place.clone()]));
-    let folded_place = start..folded.len();
-    folded.push_str(&words::fold_untrimmed(&text[place.end..to]));
-    phrases.iter().any(|phrase| !phrase.exact && overlaps(&folded, &folded_place, &phrase.text))
-}
-
-/// Whether `phrase` stands as whole words in `text` and touches `place`.
-fn overlaps(text: &str, place: &Range<usize>, phrase: &str) -> bool {
-    let is_word = |c: char| words::class(c) == CharClass::Word;
-    text.match_indices(phrase).any(|(start, _)| {
-        let end = start + phrase.len();
-        start < place.end
-            && place.start < end
-            && !(phrase.starts_with(is_word) && text[..start].ends_with(is_word))
-            && !(phrase.ends_with(is_word) && text[end..].starts_with(is_word))
-    })
-}
-
 /// `$` before something with a letter in it; `$1B` is money.
 fn is_cashtag(before: &str, surface: &str) -> bool {
     before.ends_with('$')
@@ -173,7 +142,7 @@ fn is_pair(before: &str, surface: &str, after: &str, gate: &Gate) -> bool {
                 && base.chars().any(|c| c.is_ascii_uppercase())
         })
     };
-    quote_follows || gate.is_pair_quote(surface) && base_precedes()
+    quote_follows || base_precedes() && gate.is_pair_quote(surface)
 }
 
 /// A number, with or without a magnitude, right before; a bare year does not count.
@@ -181,6 +150,12 @@ fn follows_amount(before: &str) -> bool {
     const MAGNITUDES: &[&str] =
         &["K", "k", "M", "m", "B", "b", "mn", "bn", "million", "billion", "thousand", "trillion"];
     let Some(before) = before.strip_suffix([' ', '\u{a0}']) else { return false };
+    // Numbers and magnitudes end in one of these; most words do not.
+    if !before
+        .ends_with(|c: char| c.is_ascii_digit() || matches!(c, 'K' | 'k' | 'M' | 'm' | 'B' | 'b' | 'n' | 'd'))
+    {
+        return false;
+    }
     let word = last_word(before);
     if MAGNITUDES.contains(&word) {
         return before[..before.len() - word.len()].trim_end().ends_with(|c: char| c.is_ascii_digit());
@@ -196,6 +171,10 @@ fn follows_amount(before: &str) -> bool {
 
 /// `+5%`, `(5.2 %)`, `: -3%` right after.
 fn precedes_percent(after: &str) -> bool {
+    let first = after.bytes().find(|byte| !matches!(byte, b' ' | b'(' | b':' | b'+' | b'-'));
+    if !first.is_some_and(|byte| byte >= 0x80 || matches!(byte, b'0'..=b'9' | b'.' | b',')) {
+        return false;
+    }
     let rest = after.trim_start_matches([' ', '(', ':', '+', '-', '−', '–', '▲', '▼', '▾', '▴']);
     if after.len() - rest.len() > 6 {
         return false;
@@ -220,6 +199,9 @@ fn is_compound(before: &str, after: &str) -> bool {
 
 /// A single letter with a full stop on either side and a letter beyond it: U.S.
 fn is_abbreviation(before: &str, surface: &str, after: &str) -> bool {
+    if !after.starts_with(['.', '&']) && !before.ends_with(['.', '&']) {
+        return false;
+    }
     let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
     let mut on = after.chars();
     let mut back = before.chars().rev();
@@ -239,27 +221,38 @@ fn is_address(before: &str, after: &str) -> bool {
         .is_some_and(|rest| rest.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()))
         && after.starts_with(['.', '/']);
     let e_mail = after.starts_with('@') && after[1..].starts_with(|c: char| c.is_alphanumeric());
-    let run_start = before.rfind(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '('));
+    let ends_run = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '(');
+    if in_domain || domain_label || e_mail || before.is_empty() || before.ends_with(ends_run) {
+        return in_domain || domain_label || e_mail;
+    }
+    let run_start = before.rfind(ends_run);
     let run = &before[run_start.map_or(0, |at| before.ceil_char_boundary(at + 1))..];
-    in_domain || domain_label || e_mail || run.contains("://") || run.starts_with("www.")
+    run.contains("://") || run.starts_with("www.")
 }
 
 /// A capitalised neighbour that makes another name of it: Little Pepe, Pepe Dollar.
 fn is_part_of_longer_name(before: &str, after: &str, words: &WordLists) -> bool {
     let next = after.strip_prefix(' ').is_some_and(|rest| {
-        words.longer_name_after.iter().any(|word| {
+        let first = rest.bytes().next();
+        words.longer_name_after.iter().filter(|word| word.bytes().next() == first).any(|word| {
             rest.strip_prefix(word.as_str())
                 .is_some_and(|rest| !rest.starts_with(|c: char| words::class(c) == CharClass::Word))
         })
     });
     let previous = before.strip_suffix(' ').is_some_and(|rest| {
-        let word = last_word(rest);
-        words.longer_name_before.iter().any(|longer| longer == word)
+        let last = rest.bytes().next_back();
+        let mut longer = words.longer_name_before.iter();
+        longer.any(|word| word.bytes().next_back() == last && last_word(rest) == word)
     });
     next || previous
 }
 
 fn starts_sentence(before: &str) -> bool {
+    if let [.., last, b' '] = before.as_bytes()
+        && (last.is_ascii_alphanumeric() || *last == b',')
+    {
+        return false;
+    }
     let before = before.trim_end_matches([' ', '\t', '"', '“', '‘', '\'', '(', '*', '•', '-', '–', '—', '#']);
     before.is_empty() || before.ends_with(['.', '!', '?', ':', '\n', '”', '…', '|', ';'])
 }
@@ -300,35 +293,85 @@ enum Look {
 }
 
 /// How the words around a place are written, within its line. Words of the place itself do not count.
-fn look_of_line(before: &str, after: &str) -> Look {
-    let before = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
-    let after = &after[..after.find('\n').unwrap_or(after.len())];
-    let is_break = |c: char| words::class(c) == CharClass::Other && !words::is_apostrophe(c);
-    let before = before.rsplit(is_break).filter(|word| !word.is_empty());
-    let after = after.split(is_break).filter(|word| !word.is_empty());
-    let (mut long, mut capitalised, mut all, mut shouted, mut plain_shouted) = (0, 0, 0, 0, 0);
-    for word in before.take(LINE_WINDOW).chain(after.take(LINE_WINDOW)) {
-        let Some(first) = word.chars().next().filter(|c| c.is_alphabetic()) else { continue };
-        let letters = word.chars().filter(|c| c.is_alphabetic()).count();
-        if letters >= 2 {
-            all += 1;
-            if !word.chars().any(char::is_lowercase) {
-                shouted += 1;
-                // A list of tickers is in capitals too; it holds no such words.
-                plain_shouted += usize::from(letters >= 7 || SMALL_WORDS.contains(&word));
-            }
-        }
-        if letters >= 4 {
-            long += 1;
-            capitalised += usize::from(first.is_uppercase());
-        }
+/// Without `title` nothing but capitals is asked for.
+fn look_of_line(before: &str, after: &str, title: bool) -> Look {
+    let mut words = WordsOfLine::default();
+    words.read(before.chars().rev(), true);
+    if !words.are_plain(title) {
+        words.read(after.chars(), false);
     }
+    let WordsOfLine { long, capitalised, all, shouted, plain_shouted } = words;
     if all >= 3 && plain_shouted > 0 && shouted * 10 >= all * 6 {
         Look::Shouting
     } else if long >= 3 && capitalised * 4 >= long * 3 {
         Look::TitleCase
     } else {
         Look::Plain
+    }
+}
+
+/// How many words are written how.
+#[derive(Default)]
+struct WordsOfLine {
+    /// Of four letters and more.
+    long: usize,
+    capitalised: usize,
+    /// Of two letters and more.
+    all: usize,
+    shouted: usize,
+    /// Of those in capitals, the ones as short or long as tickers are not: a list of tickers is no shouting.
+    plain_shouted: usize,
+}
+
+impl WordsOfLine {
+    /// Counts up to [`LINE_WINDOW`] words of a line; `backward` if they are read from their ends.
+    fn read(&mut self, chars: impl Iterator<Item = char>, backward: bool) {
+        let (mut length, mut letters, mut lower) = (0, 0, false);
+        let mut first = ' ';
+        let mut left = LINE_WINDOW;
+        for c in chars.chain(['\n']) {
+            if words::class(c) == CharClass::Other && !words::is_apostrophe(c) {
+                if length > 0 {
+                    self.add(first, letters, lower);
+                    left -= 1;
+                }
+                if c == '\n' || left == 0 {
+                    return;
+                }
+                (length, letters, lower) = (0, 0, false);
+                continue;
+            }
+            if backward || length == 0 {
+                first = c;
+            }
+            length += 1;
+            letters += usize::from(c.is_alphabetic());
+            lower |= c.is_lowercase();
+        }
+    }
+
+    fn add(&mut self, first: char, letters: usize, lower: bool) {
+        if !first.is_alphabetic() {
+            return;
+        }
+        if letters >= 2 {
+            self.all += 1;
+            self.shouted += usize::from(!lower);
+            self.plain_shouted += usize::from(!lower && (letters == 2 || letters >= 7));
+        }
+        if letters >= 4 {
+            self.long += 1;
+            self.capitalised += usize::from(first.is_uppercase());
+        }
+    }
+
+    /// Whether the words of the other side cannot change that the line is plain.
+    fn are_plain(&self, title: bool) -> bool {
+        let shouted_most = self.shouted + LINE_WINDOW;
+        let capitalised_most = self.capitalised + LINE_WINDOW;
+        let shouting = shouted_most * 10 >= (self.all + LINE_WINDOW) * 6;
+        let titled = capitalised_most * 4 >= (self.long + LINE_WINDOW) * 3;
+        !shouting && !(title && titled)
     }
 }
 

@@ -272,7 +272,7 @@ fn explain_tells_why_not() {
     let turned = DETECTOR.detect(&document, &options).turned_down;
     assert!(turned.iter().any(|turned| turned.place.surface == "IP"
         && DETECTOR.catalog().asset(turned.token).symbol == "IP"
-        && turned.reason.contains("is below 0.600")));
+        && turned.reason.contains("is below 0.500")));
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn full_record() -> Value {
         title: "Bitcoin slips as Binance lists Solana".into(),
         body:
             "BTC fell, $ETH held, Dogecoin and Litecoin and Cardano rose. In the near term nothing is open \
-               for crypto. Monero closed."
+               for crypto IP law. Monero closed."
                 .into(),
         ..Document::default()
     };

@@ -59,11 +59,11 @@ struct FirstWord {
 
 impl Gate {
     pub(super) fn new(patterns: &[String], meanings: &[Vec<Meaning>], pair_quotes: &HashSet<String>) -> Self {
-        // At most two words a pattern, and at most half of the slots in use.
-        let slots = (patterns.len() * 4).next_power_of_two().max(64);
+        // Fewer than two words a pattern: there is always a free slot.
+        let slots = (patterns.len() * 2 + 1).next_power_of_two().max(64);
         let mut gate = Self {
-            // Eight slots a word let some 12 % of other words pass.
-            filter: vec![0; slots * 2],
+            // At least eight slots a pattern let some 12 % of other words pass.
+            filter: vec![0; slots * 4],
             words: vec![FirstWord::default(); slots],
             seconds: HashedSet::for_words(patterns.len()),
             signs: Vec::new(),
@@ -175,12 +175,10 @@ impl Gate {
         if goes_on(rest) {
             return Admission::Walk;
         }
-        let capitals = written(word);
-        if counts != 0
-            && (counts & (1 << capitals as u8) != 0 || lifts_case(bytes, start, end))
+        let capitals = if lifts_case(bytes, start, end) { Capitals::All } else { written(word) };
+        if counts & (1 << capitals as u8) != 0
             && let Some(entry) = self.find(key, word.len())
         {
-            let capitals = if lifts_case(bytes, start, end) { Capitals::All } else { capitals };
             let admission = self.read(entry, capitals, rest);
             if admission != Admission::Refused {
                 return admission;

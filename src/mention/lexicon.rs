@@ -101,7 +101,9 @@ pub(super) struct WordRoles {
 pub(super) struct Lexicon {
     pub(super) automaton: NFA,
     pub(super) gate: Gate,
-    meanings: Vec<Vec<Meaning>>,
+    /// All meanings, pattern by pattern, and where those of each pattern begin.
+    meanings: Vec<Meaning>,
+    first_meanings: Vec<usize>,
     /// By token: the phrases in which it is not meant.
     negatives: Vec<Phrases>,
     /// Folded spellings by pattern: for the tests, which scan in another way.
@@ -143,10 +145,15 @@ impl Lexicon {
             .expect("the automaton builds");
         let negatives = catalog.assets().iter().map(|asset| Phrases::new(&asset.negative)).collect();
         let gate = Gate::new(&patterns, &meanings, &words.pair_quotes);
+        let mut first_meanings = vec![0];
+        for meanings in &meanings {
+            first_meanings.push(first_meanings[first_meanings.len() - 1] + meanings.len());
+        }
         Self {
             automaton,
             gate,
-            meanings,
+            meanings: meanings.into_iter().flatten().collect(),
+            first_meanings,
             negatives,
             #[cfg(test)]
             patterns,
@@ -160,7 +167,7 @@ impl Lexicon {
 
     /// What a pattern can mean.
     pub(super) fn meanings(&self, pattern: usize) -> &[Meaning] {
-        &self.meanings[pattern]
+        &self.meanings[self.first_meanings[pattern]..self.first_meanings[pattern + 1]]
     }
 }
 

@@ -161,22 +161,26 @@ impl Gate {
     #[inline]
     pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize) -> Admission {
         let key = Key::of(bytes, start, end);
-        let counts = self.filter[key.slot(self.filter.len())];
+        // Most common words are tickers in capitals: the filter alone would let them pass in any case.
+        let capitals =
+            if lifts_case(bytes, start, end) { Capitals::All } else { written(&bytes[start..end]) };
+        let counts = self.filter[key.slot(self.filter.len())] >> capitals as u8 & 1 != 0;
         let beyond = bytes.get(end).is_some_and(|next| *next >= 0x80);
-        let capitals = bytes.get(start + 1).is_some_and(|second| !second.is_ascii_lowercase());
-        if counts == 0 && !beyond && !(capitals && end - start >= 5) {
-            return Admission::Refused;
+        let long_capitals = end - start >= 5 && !bytes[start + 1].is_ascii_lowercase();
+        if counts | beyond | long_capitals {
+            self.look_up(&bytes[start..end], &bytes[end..], key, counts.then_some(capitals))
+        } else {
+            Admission::Refused
         }
-        self.look_up(bytes, start, end, key, counts)
     }
 
-    fn look_up(&self, bytes: &[u8], start: usize, end: usize, key: Key, counts: u8) -> Admission {
-        let (word, rest) = (&bytes[start..end], &bytes[end..]);
+    /// The same for a word before `rest` that may be in the table, if it counts when written in `capitals`.
+    #[inline(never)]
+    fn look_up(&self, word: &[u8], rest: &[u8], key: Key, capitals: Option<Capitals>) -> Admission {
         if goes_on(rest) {
             return Admission::Walk;
         }
-        let capitals = if lifts_case(bytes, start, end) { Capitals::All } else { written(word) };
-        if counts & (1 << capitals as u8) != 0
+        if let Some(capitals) = capitals
             && let Some(entry) = self.find(key, word.len())
         {
             let admission = self.read(entry, capitals, rest);
@@ -345,10 +349,11 @@ impl Key {
         Self(self.0.wrapping_mul(Self::RATIO).rotate_left(23) ^ Self::of_word(second).0)
     }
 
-    /// Its slot among `slots`, a power of two.
+    /// Its slot among `slots`.
     #[inline]
     fn slot(self, slots: usize) -> usize {
-        // Fibonacci hashing: the high bits of the product are well mixed.
-        usize::try_from(self.0.wrapping_mul(Self::RATIO) >> 32).unwrap_or(0) & (slots - 1)
+        // Only the high bits of the product depend on all of the key; they choose the slot as a fraction would.
+        let mixed = self.0.wrapping_mul(Self::RATIO) >> 32;
+        usize::try_from((mixed * slots as u64) >> 32).unwrap_or(0)
     }
 }

@@ -117,6 +117,7 @@ fn word_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// A run of ASCII word bytes at which a word starts.
+#[inline]
 fn ascii_word(lexicon: &Lexicon, text: &str, start: usize, end: usize, hit: &mut dyn FnMut(Hit)) {
     match lexicon.gate.admits(text.as_bytes(), start, end) {
         Admission::Refused => {}

@@ -59,11 +59,11 @@ struct FirstWord {
 
 impl Gate {
     pub(super) fn new(patterns: &[String], meanings: &[Vec<Meaning>], pair_quotes: &HashSet<String>) -> Self {
-        // At most two words a pattern, and at most half of the slots in use.
-        let slots = (patterns.len() * 4).next_power_of_two().max(64);
+        // Fewer than two words a pattern: there is always a free slot.
+        let slots = (patterns.len() * 2 + 1).next_power_of_two().max(64);
         let mut gate = Self {
-            // Eight slots a word let some 12 % of other words pass.
-            filter: vec![0; slots * 2],
+            // At least eight slots a pattern let some 12 % of other words pass.
+            filter: vec![0; slots * 4],
             words: vec![FirstWord::default(); slots],
             seconds: HashedSet::for_words(patterns.len()),
             signs: Vec::new(),
@@ -161,26 +161,28 @@ impl Gate {
     #[inline]
     pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize) -> Admission {
         let key = Key::of(bytes, start, end);
-        let counts = self.filter[key.slot(self.filter.len())];
+        // Most common words are tickers in capitals: the filter alone would let them pass in any case.
+        let capitals =
+            if lifts_case(bytes, start, end) { Capitals::All } else { written(&bytes[start..end]) };
+        let counts = self.filter[key.slot(self.filter.len())] >> capitals as u8 & 1 != 0;
         let beyond = bytes.get(end).is_some_and(|next| *next >= 0x80);
-        let capitals = bytes.get(start + 1).is_some_and(|second| !second.is_ascii_lowercase());
-        if counts == 0 && !beyond && !(capitals && end - start >= 5) {
-            return Admission::Refused;
+        let long_capitals = end - start >= 5 && !bytes[start + 1].is_ascii_lowercase();
+        if counts | beyond | long_capitals {
+            self.look_up(&bytes[start..end], &bytes[end..], key, counts.then_some(capitals))
+        } else {
+            Admission::Refused
         }
-        self.look_up(bytes, start, end, key, counts)
     }
 
-    fn look_up(&self, bytes: &[u8], start: usize, end: usize, key: Key, counts: u8) -> Admission {
-        let (word, rest) = (&bytes[start..end], &bytes[end..]);
+    /// The same for a word before `rest` that may be in the table, if it counts when written in `capitals`.
+    #[inline(never)]
+    fn look_up(&self, word: &[u8], rest: &[u8], key: Key, capitals: Option<Capitals>) -> Admission {
         if goes_on(rest) {
             return Admission::Walk;
         }
-        let capitals = written(word);
-        if counts != 0
-            && (counts & (1 << capitals as u8) != 0 || lifts_case(bytes, start, end))
+        if let Some(capitals) = capitals
             && let Some(entry) = self.find(key, word.len())
         {
-            let capitals = if lifts_case(bytes, start, end) { Capitals::All } else { capitals };
             let admission = self.read(entry, capitals, rest);
             if admission != Admission::Refused {
                 return admission;
@@ -347,10 +349,11 @@ impl Key {
         Self(self.0.wrapping_mul(Self::RATIO).rotate_left(23) ^ Self::of_word(second).0)
     }
 
-    /// Its slot among `slots`, a power of two.
+    /// Its slot among `slots`.
     #[inline]
     fn slot(self, slots: usize) -> usize {
-        // Fibonacci hashing: the high bits of the product are well mixed.
-        usize::try_from(self.0.wrapping_mul(Self::RATIO) >> 32).unwrap_or(0) & (slots - 1)
+        // Only the high bits of the product depend on all of the key; they choose the slot as a fraction would.
+        let mixed = self.0.wrapping_mul(Self::RATIO) >> 32;
+        usize::try_from((mixed * slots as u64) >> 32).unwrap_or(0)
     }
 }

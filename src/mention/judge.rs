@@ -79,7 +79,8 @@ pub(super) fn judge<'l>(
     fields: &[FieldText<'_>],
     crypto_news: bool,
 ) -> Judged<'l> {
-    let mut judged = Judged::default();
+    // Room for the places of a usual article, so that lists rarely have to move.
+    let mut judged = Judged { places: Vec::with_capacity(32), candidates: Vec::with_capacity(48) };
     let mut seen = Seen::default();
     for (index, field) in fields.iter().enumerate() {
         seen.words.push(Vec::new());

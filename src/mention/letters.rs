@@ -36,15 +36,40 @@ pub(super) fn needed(rule: CaseRule, text: &str) -> Capitals {
 }
 
 /// Whether a sign beside a word could make it count in a letter case that its claims do not allow:
-/// `$near`, `#solana`, `sol/usdt`, `sol +2%`.
+/// `$near`, `#solana`, `sol/usdt`, `sol +2%`. Asked at every word, so it takes no branch.
+#[inline]
 pub(super) fn lifts_case(bytes: &[u8], start: usize, end: usize) -> bool {
-    let before = start.checked_sub(1).map(|at| bytes[at]);
-    matches!(before, Some(b'$' | b'#' | b'/' | b'-' | b':'))
-        || matches!(
-            &bytes[end..],
-            [b'/' | b'-' | b':' | 0xE2, ..] | [b' ', b'+' | b'-' | b'(' | b'0'..=b'9' | 0xE2, ..]
-        )
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+    let (before, next, beyond) = (byte(start.wrapping_sub(1)), byte(end), byte(end.wrapping_add(1)));
+    let lifts = |byte: u8, from: u8| LIFTING[byte as usize] & from;
+    let blank = if next == b' ' { AFTER_BLANK } else { 0 };
+    lifts(before, BEFORE) | lifts(next, AFTER) | lifts(beyond, blank) != 0
 }
+
+/// Where a byte lifts the case rule: before a word, right after it, or after it and a blank.
+const BEFORE: u8 = 1;
+const AFTER: u8 = 2;
+const AFTER_BLANK: u8 = 4;
+
+static LIFTING: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let c = byte as u8;
+        if matches!(c, b'$' | b'#' | b'/' | b'-' | b':') {
+            table[byte] |= BEFORE;
+        }
+        if matches!(c, b'/' | b'-' | b':' | 0xE2) {
+            table[byte] |= AFTER;
+        }
+        if matches!(c, b'+' | b'-' | b'(' | b'0'..=b'9' | 0xE2) {
+            table[byte] |= AFTER_BLANK;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Whether the letters of `surface` stand in a case that `rule` allows for `written`.
 pub(super) fn case_holds(rule: CaseRule, written: &str, surface: &str) -> bool {

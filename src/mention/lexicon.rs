@@ -104,7 +104,9 @@ pub(super) struct WordRoles {
 pub(super) struct Lexicon {
     pub(super) automaton: NFA,
     pub(super) gate: Gate,
-    meanings: Vec<Vec<Meaning>>,
+    /// All meanings, pattern by pattern, and where those of each pattern begin.
+    meanings: Vec<Meaning>,
+    first_meanings: Vec<usize>,
     /// By token: the phrases in which it is not meant.
     negatives: Vec<Phrases>,
     /// By blocker: whether it is a crypto exchange, and so a word of crypto.
@@ -151,10 +153,15 @@ impl Lexicon {
             .expect("the automaton builds");
         let negatives = catalog.assets().iter().map(|asset| Phrases::new(&asset.negative)).collect();
         let gate = Gate::new(&patterns, &meanings, &words.pair_quotes);
+        let mut first_meanings = vec![0];
+        for meanings in &meanings {
+            first_meanings.push(first_meanings[first_meanings.len() - 1] + meanings.len());
+        }
         Self {
             automaton,
             gate,
-            meanings,
+            meanings: meanings.into_iter().flatten().collect(),
+            first_meanings,
             negatives,
             exchanges: catalog.file().blockers.iter().map(|b| b.kind == BlockerKind::Exchange).collect(),
             #[cfg(test)]
@@ -174,7 +181,7 @@ impl Lexicon {
 
     /// What a pattern can mean.
     pub(super) fn meanings(&self, pattern: usize) -> &[Meaning] {
-        &self.meanings[pattern]
+        &self.meanings[self.first_meanings[pattern]..self.first_meanings[pattern + 1]]
     }
 }
 

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no async. Any text is valid input, and the same text, catalog, rules and
 //! options give the same answer on every platform and thread.
 
+mod blocks;
 mod detector;
 mod evidence;
 mod explain;

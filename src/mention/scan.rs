@@ -6,6 +6,7 @@
 use aho_corasick::Anchored;
 use aho_corasick::automaton::Automaton as _;
 
+use super::blocks::{Marks, SIZE};
 use super::gate::Admission;
 use super::lexicon::Lexicon;
 use super::words::{self, CharClass, Folded, is_ascii_word};
@@ -39,28 +40,54 @@ pub(super) enum Form {
 /// Calls `hit` for every pattern at every word start of `text`, by rising start, then rising length.
 pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
     let bytes = text.as_bytes();
-    let mut before = CharClass::Other;
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if byte < 0x80 {
-            if words::ASCII[byte as usize] == CharClass::Word {
-                let end = at + bytes[at..].iter().take_while(|byte| is_ascii_word(**byte)).count();
-                if before != CharClass::Word {
-                    ascii_word(lexicon, text, at, end, hit);
-                }
-                before = CharClass::Word;
-                at = end;
-            } else {
-                if lexicon.gate.admits_sign(bytes, at) {
-                    walk(lexicon, text, at, hit);
-                }
-                before = CharClass::Other;
-                at += 1;
+    let mut base = 0;
+    // Everything before this is done; it lies in the block or beyond.
+    let mut from = 0;
+    while base < bytes.len() {
+        let marks = Marks::at(bytes, base, &lexicon.gate.signs);
+        let in_word = base > 0 && is_ascii_word(bytes[base - 1]);
+        let starts = marks.words & !(marks.words << 1 | u64::from(in_word));
+        let mut events = (starts | marks.beyond | marks.signs) & !0 << (from - base);
+        while events != 0 {
+            let bit = events.trailing_zeros() as usize;
+            events &= events - 1;
+            let at = base + bit;
+            if starts >> bit & 1 != 0 {
+                let end = at + (marks.words >> bit).trailing_ones() as usize;
+                let end = if end == base + SIZE { word_end(bytes, end) } else { end };
+                ascii_word(lexicon, text, at, end, hit);
+            } else if marks.beyond >> bit & 1 != 0 {
+                from = beyond_ascii(lexicon, text, at, hit);
+                events = if from < base + SIZE { events & !0 << (from - base) } else { 0 };
+            } else if lexicon.gate.admits_sign(bytes, at) {
+                walk(lexicon, text, at, hit);
             }
+        }
+        base = (base + SIZE).max(from / SIZE * SIZE);
+        from = from.max(base);
+    }
+}
+
+/// Reads on from a character outside ASCII to the next ASCII character between words, and gives its position.
+fn beyond_ascii(lexicon: &Lexicon, text: &str, mut at: usize, hit: &mut dyn FnMut(Hit)) -> usize {
+    let bytes = text.as_bytes();
+    let mut before = match at.checked_sub(1) {
+        Some(last) if is_ascii_word(bytes[last]) => CharClass::Word,
+        _ => CharClass::Other,
+    };
+    while let Some(c) = text[at..].chars().next() {
+        if c.is_ascii() {
+            let end = word_end(bytes, at);
+            if end == at {
+                return at;
+            }
+            if before != CharClass::Word {
+                ascii_word(lexicon, text, at, end, hit);
+            }
+            before = CharClass::Word;
+            at = end;
             continue;
         }
-        let Some(c) = text[at..].chars().next() else { break };
         let class = words::class(c);
         match words::fold_char(c) {
             // A zero-width character neither starts nor ends a word.
@@ -81,9 +108,16 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
         }
         at += c.len_utf8();
     }
+    at
+}
+
+/// Where the run of ASCII word bytes at `at` ends.
+fn word_end(bytes: &[u8], at: usize) -> usize {
+    at + bytes[at..].iter().take_while(|byte| is_ascii_word(**byte)).count()
 }
 
 /// A run of ASCII word bytes at which a word starts.
+#[inline]
 fn ascii_word(lexicon: &Lexicon, text: &str, start: usize, end: usize, hit: &mut dyn FnMut(Hit)) {
     match lexicon.gate.admits(text.as_bytes(), start, end) {
         Admission::Refused => {}

@@ -3,9 +3,11 @@
 //! gRPC and HTTP translate to and from these types and decide nothing themselves, so that they cannot
 //! differ. Knows neither of them.
 
+mod batch;
 mod error;
 mod info;
 mod limits;
+mod pool;
 mod quotes;
 mod readiness;
 mod tag;
@@ -13,7 +15,8 @@ mod tokens;
 
 use std::sync::Arc;
 
-pub use error::{Code, Error};
+pub use batch::{BatchTag, BatchTagRequest, TagResult};
+pub use error::{Code, Error, LimitRef};
 pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
 pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
@@ -30,12 +33,14 @@ pub struct Api {
     detector: Arc<Detector>,
     markets: Markets,
     limits: Limits,
+    pool: pool::Pool,
 }
 
 impl Api {
     /// Joins the parts. `markets` must have been made for the catalog of `detector`.
     pub fn new(detector: Arc<Detector>, markets: Markets, limits: Limits) -> Self {
-        Self { detector, markets, limits }
+        let pool = pool::Pool::new(&limits);
+        Self { detector, markets, limits, pool }
     }
 
     /// What is accepted.

@@ -7,6 +7,7 @@ pub mod client;
 mod convert;
 mod deadline;
 mod health;
+mod items;
 mod quotes;
 mod server;
 mod status;
@@ -22,7 +23,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{Api, Readiness};
+use crate::api::{Api, Limits, Readiness};
 
 /// The messages, clients and servers of `proto/cointag/v1`.
 #[allow(missing_docs, reason = "generated; the .proto files hold the reference")]
@@ -41,6 +42,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(45);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What a message may hold beside the texts that `document_bytes_max` counts.
 const MESSAGE_OVERHEAD: usize = 64 * 1024;
+/// The same for each document of a batch.
+const DOCUMENT_OVERHEAD: usize = 64;
 
 /// Section `[grpc]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -77,8 +80,9 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     // Above our own limit, so that a document just over it gets INVALID_ARGUMENT with the option's name
     // and not tonic's OUT_OF_RANGE.
-    let decode_max = api.limits().document_bytes_max as usize * 2 + MESSAGE_OVERHEAD;
-    let tagger = pb::tagger_service_server::TaggerServiceServer::new(tagger::Tagger(api.clone()))
+    let decode_max = decode_max(api.limits());
+    let tagger = tagger::Tagger { api: api.clone(), readiness: readiness.clone() };
+    let tagger = pb::tagger_service_server::TaggerServiceServer::new(tagger)
         .max_decoding_message_size(decode_max)
         .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
         .send_compressed(tonic::codec::CompressionEncoding::Gzip);
@@ -115,6 +119,13 @@ pub async fn serve(
         }
     };
     router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
+}
+
+/// The longest message that is read at all.
+fn decode_max(limits: &Limits) -> usize {
+    let (document, batch) = (limits.document_bytes_max as usize, limits.batch_bytes_max as usize);
+    let overhead = MESSAGE_OVERHEAD + limits.batch_documents_max as usize * DOCUMENT_OVERHEAD;
+    (document * 2).max(batch + batch / 4) + overhead
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -20,11 +20,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::annotate::Record;
 use crate::api::{
-    Api, Error, ListTokens, Quotes, QuotesRequest, Readiness, ServerInfo, Stage, TagRequest, Token,
-    TokenPage, TokenSelector,
+    Api, BatchTag, BatchTagRequest, Error, ListTokens, Quotes, QuotesRequest, Readiness, ServerInfo, Stage,
+    TagOptions, TagRequest, Token, TokenPage, TokenSelector,
 };
 use crate::catalog::Category;
-use body::Body;
+use body::{Body, parse_part};
 use error::Failure;
 
 const PAGE: &str = include_str!("page.html");
@@ -73,9 +73,11 @@ pub async fn serve(
 
 fn router(api: Api, readiness: Readiness) -> Router {
     let body_max = api.limits().document_bytes_max as usize * JSON_BYTES_PER_BYTE + BODY_OVERHEAD;
+    let batch_max = api.limits().batch_bytes_max as usize * JSON_BYTES_PER_BYTE + BODY_OVERHEAD;
     Router::new()
         .route("/", get(page))
         .route("/v1/tag", post(tag))
+        .route("/v1/batch-tag", post(batch_tag).layer(DefaultBodyLimit::max(batch_max)))
         .route("/v1/quotes", post(quotes))
         .route("/v1/tokens", get(tokens))
         .route("/v1/tokens/{token_id}", get(token))
@@ -98,6 +100,23 @@ fn router(api: Api, readiness: Readiness) -> Router {
 
 async fn tag(State(api): State<Api>, Body(request): Body<TagRequest>) -> Result<Json<Record>, Failure> {
     Ok(Json(api.tag(request).await?))
+}
+
+/// Documents are read one by one, so that a bad one does not fail the others.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchBody {
+    documents: Vec<serde_json::Value>,
+    #[serde(default)]
+    options: TagOptions,
+}
+
+async fn batch_tag(
+    State(api): State<Api>,
+    Body(BatchBody { documents, options }): Body<BatchBody>,
+) -> Result<Json<BatchTag>, Failure> {
+    let documents = documents.into_iter().map(|document| parse_part(document, "document")).collect();
+    Ok(Json(api.batch_tag(BatchTagRequest { documents, options }).await?))
 }
 
 async fn quotes(State(api): State<Api>, Body(request): Body<QuotesRequest>) -> Result<Json<Quotes>, Failure> {

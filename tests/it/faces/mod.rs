@@ -1,6 +1,7 @@
 //! The faces over real sockets on free ports. No test sleeps: a manual clock gives every price its age, and
 //! what takes real time is a short configured delay of the server itself.
 
+mod batch;
 mod grpc;
 mod health;
 mod http;

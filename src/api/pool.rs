@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::{Code, Error, Limits};
+use super::{Code, Error, Limits, Metrics};
 use crate::annotate::{Record, annotate};
 use crate::market::Snapshot;
 use crate::mention::{Detector, Document, Options};
@@ -20,12 +20,13 @@ pub(super) type Prices = Option<(Arc<Snapshot>, Timestamp)>;
 pub(super) struct Pool {
     inline_max: usize,
     places: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
 impl Pool {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, metrics: Metrics) -> Self {
         let places = Arc::new(Semaphore::new(limits.long_documents()));
-        Self { inline_max: limits.inline_bytes_max as usize, places }
+        Self { inline_max: limits.inline_bytes_max as usize, places, metrics }
     }
 
     /// As [`annotate`]. A long document waits for a place first; a caller who gives up meanwhile costs nothing.
@@ -37,9 +38,12 @@ impl Pool {
         prices: Prices,
     ) -> Result<Record, Error> {
         let bytes = document.title.len() + document.body.len();
+        let metrics = self.metrics.clone();
         let read = move |detector: &Detector| {
             let prices = prices.as_ref().map(|(snapshot, now)| (&**snapshot, *now));
-            annotate(detector, &document, &options, prices)
+            let record = annotate(detector, &document, &options, prices);
+            metrics.document_read(record.mentions.len());
+            record
         };
         if bytes <= self.inline_max {
             return Ok(read(detector));

@@ -4,10 +4,10 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{convert, items, pb, status};
-use crate::api::{Api, ItemError, Readiness, Stage};
+use crate::api::{Current, ItemError, Readiness, Stage};
 
 pub(super) struct Tagger {
-    pub(super) api: Api,
+    pub(super) api: Current,
     pub(super) readiness: Readiness,
 }
 
@@ -15,7 +15,7 @@ pub(super) struct Tagger {
 impl pb::tagger_service_server::TaggerService for Tagger {
     async fn tag(&self, request: Request<pb::TagRequest>) -> Result<Response<pb::TagResponse>, Status> {
         let request = convert::tag_request(request.into_inner())?;
-        let record = self.api.tag(request).await?;
+        let record = self.api.get().tag(request).await?;
         Ok(Response::new(record.into()))
     }
 
@@ -24,7 +24,7 @@ impl pb::tagger_service_server::TaggerService for Tagger {
         request: Request<pb::BatchTagRequest>,
     ) -> Result<Response<pb::BatchTagResponse>, Status> {
         let request = items::batch_request(request.into_inner())?;
-        let batch = self.api.batch_tag(request).await?;
+        let batch = self.api.get().batch_tag(request).await?;
         Ok(Response::new(batch.into()))
     }
 
@@ -52,7 +52,7 @@ impl pb::tagger_service_server::TaggerService for Tagger {
 
 struct Items {
     requests: Streaming<pb::TagStreamRequest>,
-    api: Api,
+    api: Current,
     stages: tokio::sync::watch::Receiver<Stage>,
 }
 
@@ -70,7 +70,7 @@ impl Items {
         };
         let pb::TagStreamRequest { item_id, document, options } = request;
         let record = match convert::tag_request(pb::TagRequest { document, options }) {
-            Ok(request) => self.api.tag(request).await,
+            Ok(request) => self.api.get().tag(request).await,
             Err(error) => Err(error),
         };
         let result = match record {

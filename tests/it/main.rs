@@ -10,4 +10,5 @@ mod house;
 mod market;
 mod mention;
 mod mention_properties;
+mod operations;
 mod record;

@@ -16,6 +16,11 @@ pub mod annotate;
 
 #[cfg(feature = "serve")]
 pub mod api;
+#[cfg(feature = "serve")]
+pub mod net;
+
+#[cfg(feature = "serve")]
+pub mod guard;
 
 #[cfg(feature = "archive")]
 pub mod archive;

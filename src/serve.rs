@@ -2,6 +2,8 @@
 //!
 //! Knows the faces, the markets and the order of start and stop; decides nothing about requests.
 
+mod secrets;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +12,14 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, Readiness, Stage};
+use crate::api::{Api, BEAT, Current, Metrics, Readiness, Stage};
 use crate::config::{Config, ConfigError};
+use crate::guard::{Guard, Keys, KeysError};
 use crate::market::{Clock, MarketError, Markets};
 use crate::mention::Detector;
+use crate::net::{self, Tls, TlsError};
 use crate::{grpc, http};
+use secrets::Secrets;
 
 /// Why a server could not start; each message says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +30,12 @@ pub enum StartError {
     /// The markets cannot be used as configured.
     #[error(transparent)]
     Market(#[from] MarketError),
+    /// Connections cannot be encrypted as configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// An address is taken, or not ours.
     #[error("cannot listen on {listen}: {problem}; change {key} ({env})")]
     Listen {
@@ -44,6 +55,7 @@ pub enum StartError {
 pub struct Listeners {
     grpc: TcpListener,
     http: TcpListener,
+    health: Option<TcpListener>,
     addrs: Addrs,
 }
 
@@ -54,6 +66,8 @@ pub struct Addrs {
     pub grpc: SocketAddr,
     /// The HTTP face.
     pub http: SocketAddr,
+    /// The probes alone.
+    pub health: Option<SocketAddr>,
 }
 
 impl Listeners {
@@ -65,7 +79,13 @@ impl Listeners {
         config.check()?;
         let (grpc, grpc_addr) = listen(config.grpc.listen, "grpc.listen", "COINTAG_GRPC__LISTEN").await?;
         let (http, http_addr) = listen(config.http.listen, "http.listen", "COINTAG_HTTP__LISTEN").await?;
-        Ok(Self { grpc, http, addrs: Addrs { grpc: grpc_addr, http: http_addr } })
+        let health = match config.health.listen {
+            Some(addr) => Some(listen(addr, "health.listen", "COINTAG_HEALTH__LISTEN").await?),
+            None => None,
+        };
+        let (health, health_addr) = health.unzip();
+        let addrs = Addrs { grpc: grpc_addr, http: http_addr, health: health_addr };
+        Ok(Self { grpc, http, health, addrs })
     }
 }
 
@@ -88,16 +108,18 @@ async fn listen(
 }
 
 /// A running server.
-#[derive(Debug)]
 pub struct Server {
     addrs: Addrs,
     readiness: Readiness,
+    api: Current,
     markets: Markets,
+    config: Config,
+    clock: Clock,
     stop: CancellationToken,
-    stop_refresh: CancellationToken,
-    refresh: JoinHandle<()>,
-    faces: JoinSet<Result<(), String>>,
-    drain_timeout: Duration,
+    /// Ends what runs beside the faces.
+    background: CancellationToken,
+    refresh: Refresh,
+    faces: JoinSet<()>,
 }
 
 /// How a server came to its end.
@@ -107,6 +129,12 @@ pub enum Ended {
     Clean,
     /// Peers were still connected when the time was over. Their connections end with the process.
     CutOff,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("addrs", &self.addrs).finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -122,27 +150,43 @@ impl Server {
     ) -> Result<Self, StartError> {
         let catalog = Arc::clone(detector.catalog());
         let state_dir = config.state_dir.as_deref();
-        let markets = Markets::new(catalog, &config.market, &config.quotes, state_dir, clock)?;
-        let api = Api::new(detector, markets.clone(), config.limits.clone());
+        let markets = Markets::new(catalog, &config.market, &config.quotes, state_dir, clock.clone())?;
+        let api = Current::new(Api::new(detector, markets.clone(), config.limits.clone()));
         let readiness = Readiness::default();
-        let (stop, stop_refresh) = (CancellationToken::new(), CancellationToken::new());
+        let (stop, background) = (CancellationToken::new(), CancellationToken::new());
 
-        let Listeners { grpc, http, addrs } = listeners;
+        let tls = Tls::load(&config.tls)?;
+        let keys = config.auth.keys_file.as_deref().map(Keys::read).transpose()?;
+        let metrics = api.get().metrics().clone();
+        let guard = Guard::new(config.limits.clone(), keys, metrics.clone());
+        let Listeners { grpc, http, health, addrs } = listeners;
+        let settings = net::Settings { limits: config.limits.clone(), tls: tls.clone() };
         let mut faces = JoinSet::new();
-        let (grpc_api, grpc_readiness, grpc_stop) = (api.clone(), readiness.clone(), stop.clone());
-        faces.spawn(async move {
-            let served = grpc::serve(grpc, grpc_api, grpc_readiness, grpc_stop).await;
-            served.map_err(|error| format!("the gRPC face failed: {error}"))
-        });
-        let (http_readiness, http_stop) = (readiness.clone(), stop.clone());
-        faces.spawn(async move {
-            let served = http::serve(http, api, http_readiness, http_stop).await;
-            served.map_err(|error| format!("the HTTP face failed: {error}"))
-        });
-        let refresh = markets.spawn(stop_refresh.clone());
+        let service = grpc::service(&config.grpc, &api, readiness.clone(), guard.clone());
+        faces.spawn(net::serve(grpc, service, settings.clone(), stop.clone()));
+        let service = http::service(api.clone(), readiness.clone(), guard.clone());
+        faces.spawn(net::serve(http, service, settings.clone(), stop.clone()));
+        if let Some(health) = health {
+            let service = grpc::probes(readiness.clone()).merge(http::probes(readiness.clone()));
+            faces.spawn(net::serve(health, service, net::Settings { tls: None, ..settings }, stop.clone()));
+        }
+        let refresh = Refresh::spawn(&markets, readiness.clone());
+        let secrets = Secrets::new(config, tls, guard, metrics.clone());
+        tokio::spawn(secrets.watch(config.security.reload_every, background.clone()));
+        tokio::spawn(beat(readiness.clone(), background.clone()));
         tokio::spawn(become_ready(markets.clone(), readiness.clone(), config.health.first_quotes_wait));
-        let drain_timeout = config.serve.drain_timeout;
-        Ok(Self { addrs, readiness, markets, stop, stop_refresh, refresh, faces, drain_timeout })
+        Ok(Self {
+            addrs,
+            readiness,
+            api,
+            markets,
+            config: config.clone(),
+            clock,
+            stop,
+            background,
+            refresh,
+            faces,
+        })
     }
 
     /// Where it listens.
@@ -160,10 +204,32 @@ impl Server {
         &self.markets
     }
 
+    /// Puts another catalog in force without stopping. The old one answers until the markets have been asked for
+    /// the new one's tokens, so that no price disappears meanwhile.
+    ///
+    /// # Errors
+    /// The markets cannot be used with it; everything stays as it was.
+    pub async fn reload(&mut self, detector: Arc<Detector>) -> Result<(), StartError> {
+        let (catalog, state_dir) = (Arc::clone(detector.catalog()), self.config.state_dir.as_deref());
+        let Config { market, quotes, .. } = &self.config;
+        let markets = Markets::new(catalog, market, quotes, state_dir, self.clock.clone())?;
+        let refresh = Refresh::spawn(&markets, self.readiness.clone());
+        std::mem::replace(&mut self.refresh, refresh).end().await;
+        // A market that does not answer must not hold up the operator.
+        let _ = tokio::time::timeout(RELOAD_WAIT, markets.first_round()).await;
+        self.api.replace(detector, markets.clone());
+        self.markets = markets;
+        Ok(())
+    }
+
+    /// The counters of the process.
+    pub fn metrics(&self) -> Metrics {
+        self.api.get().metrics().clone()
+    }
+
     /// Returns only if a face ends by itself, which is a failure; says why.
     pub async fn failed(&mut self) -> String {
         match self.faces.join_next().await {
-            Some(Ok(Err(problem))) => problem,
             Some(Err(panic)) => format!("a face ended: {panic}"),
             _ => "a face stopped listening".to_owned(),
         }
@@ -180,15 +246,46 @@ impl Server {
         self.stop.cancel();
         self.readiness.advance(Stage::Stopping);
         let all = async { while self.faces.join_next().await.is_some() {} };
-        let ended = match tokio::time::timeout(self.drain_timeout, all).await {
+        let ended = match tokio::time::timeout(self.config.serve.drain_timeout, all).await {
             Ok(()) => Ended::Clean,
             Err(_) => Ended::CutOff,
         };
         self.faces.abort_all();
-        self.stop_refresh.cancel();
-        // Its last word is a save of what it learned; a failure to do so was logged there.
-        let _ = self.refresh.await;
+        self.background.cancel();
+        self.refresh.end().await;
         ended
+    }
+}
+
+/// How long a reload waits for the prices of its new tokens.
+const RELOAD_WAIT: Duration = Duration::from_secs(10);
+
+/// The refresh loop of one catalog.
+#[derive(Debug)]
+struct Refresh {
+    stop: CancellationToken,
+    done: JoinHandle<()>,
+}
+
+impl Refresh {
+    fn spawn(markets: &Markets, readiness: Readiness) -> Self {
+        let stop = CancellationToken::new();
+        let refresh = markets.spawn(stop.clone());
+        let done = tokio::spawn(async move {
+            if let Err(error) = refresh.await
+                && error.is_panic()
+            {
+                tracing::error!("the refresh loop panicked; this is a bug in cointag");
+                readiness.broken();
+            }
+        });
+        Self { stop, done }
+    }
+
+    /// Its last word is a save of what it learned; a failure to do so was logged there.
+    async fn end(self) {
+        self.stop.cancel();
+        let _ = self.done.await;
     }
 }
 
@@ -199,4 +296,15 @@ async fn become_ready(markets: Markets, readiness: Readiness, at_most: Duration)
         tracing::info!(waited_s, "ready, though the first refresh round has not ended");
     }
     readiness.advance(Stage::Ready);
+}
+
+/// Shows that the runtime still moves.
+async fn beat(readiness: Readiness, stop: CancellationToken) {
+    let mut beats = tokio::time::interval(BEAT);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = beats.tick() => readiness.beat(),
+        }
+    }
 }

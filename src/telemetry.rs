@@ -3,10 +3,13 @@
 //! Article text and keys never come here; see the callers. Colours only on terminals.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// Section `[log]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -45,16 +48,39 @@ impl Config {
     }
 }
 
+type Level = reload::Handle<EnvFilter, Registry>;
+
+/// The level in force; empty until logging has started.
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
 /// Starts logging for the whole process, once; a second call changes nothing.
 pub fn init(config: &Config, default_level: &str) {
     // A level that cannot be read was refused with the configuration.
     let filter = config.filter(default_level).unwrap_or_else(|_| EnvFilter::new(default_level));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _already_started = match config.format {
+    let (filter, level) = reload::Layer::new(filter);
+    let logs = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let started = match config.format {
         Format::Human => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            lines.with_ansi(colours).with_target(false).try_init()
+            logs.with(lines.with_ansi(colours).with_target(false)).try_init()
         }
-        Format::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
+        Format::Json => logs.with(lines.json().flatten_event(true).with_span_list(false)).try_init(),
     };
+    if started.is_ok() {
+        let _already = LEVEL.set(level);
+    }
+}
+
+/// Changes the level while running.
+///
+/// # Errors
+/// The level cannot be read; the one in force stays.
+pub fn set_level(level: &str) -> Result<(), ParseError> {
+    let filter = EnvFilter::builder().parse(level)?;
+    if let Some(handle) = LEVEL.get() {
+        // Fails only if logging is over.
+        let _ = handle.reload(filter);
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! What is running here: versions, limits, and the markets that prices come from.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,9 +32,19 @@ pub struct ServerInfo {
 #[expect(missing_docs, reason = "as in `Limits`")]
 pub struct LimitsInfo {
     pub document_bytes_max: u32,
+    pub batch_documents_max: u32,
+    pub batch_bytes_max: u32,
     pub quote_wait_max_ms: u32,
     pub quote_tokens_max: u32,
     pub page_size_max: u32,
+    pub requests_in_flight_max: u32,
+    pub queue_wait_max_ms: u32,
+    pub deadline_max_ms: u32,
+    pub streams_per_connection_max: u32,
+    pub connections_max: u32,
+    pub header_bytes_max: u32,
+    pub requests_per_second: u32,
+    pub requests_burst: u32,
 }
 
 /// A market that prices come from; the fields of [`SourceInfo`].
@@ -77,11 +89,22 @@ impl Api {
 
 impl From<&Limits> for LimitsInfo {
     fn from(limits: &Limits) -> Self {
+        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         Self {
             document_bytes_max: limits.document_bytes_max,
-            quote_wait_max_ms: limits.quote_wait_max_ms(),
+            batch_documents_max: limits.batch_documents_max,
+            batch_bytes_max: limits.batch_bytes_max,
+            quote_wait_max_ms: millis(limits.quote_wait_max),
             quote_tokens_max: limits.quote_tokens_max,
             page_size_max: limits.page_size_max,
+            requests_in_flight_max: limits.requests_in_flight_max,
+            queue_wait_max_ms: millis(limits.queue_wait_max),
+            deadline_max_ms: millis(limits.deadline_max),
+            streams_per_connection_max: limits.streams_per_connection_max,
+            connections_max: limits.connections_max,
+            header_bytes_max: limits.header_bytes_max,
+            requests_per_second: limits.requests_per_second,
+            requests_burst: limits.requests_burst,
         }
     }
 }

@@ -3,9 +3,13 @@
 //! gRPC and HTTP translate to and from these types and decide nothing themselves, so that they cannot
 //! differ. Knows neither of them.
 
+mod batch;
+mod current;
 mod error;
 mod info;
 mod limits;
+mod metrics;
+mod pool;
 mod quotes;
 mod readiness;
 mod tag;
@@ -13,11 +17,14 @@ mod tokens;
 
 use std::sync::Arc;
 
-pub use error::{Code, Error};
+pub use batch::{BatchTag, BatchTagRequest, TagResult};
+pub use current::Current;
+pub use error::{Code, Error, LimitRef};
 pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
+pub use metrics::{Metrics, Observation};
 pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
-pub use readiness::{Readiness, Stage};
+pub use readiness::{BEAT, Readiness, Stage};
 pub use tag::{DocumentFields, QuoteMode, TagOptions, TagRequest};
 pub use tokens::{FormerName, ListTokens, Token, TokenPage, TokenSelector};
 
@@ -30,12 +37,16 @@ pub struct Api {
     detector: Arc<Detector>,
     markets: Markets,
     limits: Limits,
+    pool: pool::Pool,
+    metrics: Metrics,
 }
 
 impl Api {
     /// Joins the parts. `markets` must have been made for the catalog of `detector`.
     pub fn new(detector: Arc<Detector>, markets: Markets, limits: Limits) -> Self {
-        Self { detector, markets, limits }
+        let metrics = Metrics::default();
+        let pool = pool::Pool::new(&limits, metrics.clone());
+        Self { detector, markets, limits, pool, metrics }
     }
 
     /// What is accepted.

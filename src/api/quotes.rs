@@ -144,11 +144,8 @@ fn check(request: &QuotesRequest, limits: &Limits) -> Result<Pricing, Error> {
     let asked = request.token_ids.len() + request.symbols.len();
     let max = limits.quote_tokens_max;
     if asked > max as usize {
-        let message = format!(
-            "{asked} tokens are asked for, more than the {max} that this server accepts \
-             (option `quote_tokens_max` in [limits])"
-        );
-        return Err(Error::invalid("token_ids", message));
+        let what = format!("{asked} tokens are asked for");
+        return Err(Error::over_limit("token_ids", what, "quote_tokens_max", max));
     }
     if asked == 0 {
         return Err(Error::invalid("token_ids", "no token is asked for; give `token_ids` or `symbols`"));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quotes::{Pricing, check_currency};
 use super::{Api, Error, Limits};
-use crate::annotate::{Record, annotate};
+use crate::annotate::Record;
 use crate::catalog::TokenIndex;
 use crate::mention::{Ambiguity, ContentType, Context, Document, Kind, OffsetUnit, Options};
 
@@ -85,11 +85,10 @@ impl Api {
         let document = Document::from(document);
         let options = Options::from(options);
         let Some(pricing) = pricing else {
-            return Ok(annotate(&self.detector, &document, &options, None));
+            return self.pool.annotate(&self.detector, document, options, None).await;
         };
-        let snapshot = self.markets.snapshot();
-        let quotes = Some((&*snapshot, self.markets.now()));
-        let mut record = annotate(&self.detector, &document, &options, quotes);
+        let prices = Some((self.markets.snapshot(), self.markets.now()));
+        let mut record = self.pool.annotate(&self.detector, document, options, prices).await?;
         self.price(&mut record, &pricing).await;
         Ok(record)
     }
@@ -114,17 +113,19 @@ impl Api {
     }
 }
 
+impl DocumentFields {
+    /// Bytes of all texts together.
+    pub(super) fn bytes(&self) -> usize {
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        self.title.len() + self.body.len() + optional(&self.id) + optional(&self.language)
+    }
+}
+
 fn check_document(document: &DocumentFields, limits: &Limits) -> Result<(), Error> {
-    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let bytes =
-        document.title.len() + document.body.len() + optional(&document.id) + optional(&document.language);
-    let max = limits.document_bytes_max;
+    let (bytes, max) = (document.bytes(), limits.document_bytes_max);
     if bytes > max as usize {
-        let message = format!(
-            "the document has {bytes} bytes, more than the {max} that this server accepts \
-             (option `document_bytes_max` in [limits])"
-        );
-        return Err(Error::invalid("document", message));
+        let what = format!("the document has {bytes} bytes");
+        return Err(Error::over_limit("document", what, "document_bytes_max", max));
     }
     Ok(())
 }

@@ -114,8 +114,8 @@ impl Api {
     pub fn tokens(&self, request: &ListTokens) -> Result<TokenPage, Error> {
         let max = self.limits.page_size_max;
         if request.page_size > max {
-            let message = format!("at most {max} tokens a page (option `page_size_max` in [limits])");
-            return Err(Error::invalid("page_size", message));
+            let what = format!("a page of {} tokens is asked for", request.page_size);
+            return Err(Error::over_limit("page_size", what, "page_size_max", max));
         }
         let page_size = if request.page_size == 0 { PAGE_SIZE_DEFAULT.min(max) } else { request.page_size };
         let start = self.page_start(&request.page_token)?;

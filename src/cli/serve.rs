@@ -8,12 +8,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Global, fail};
-use crate::config::{Config, reachable};
+use crate::config::{Config, ConfigError, Loaded, changed, reachable};
 use crate::market::Clock;
 use crate::mention::Detector;
 use crate::serve::{Ended, Listeners, Server};
-use crate::telemetry::Format;
+use crate::telemetry::{self, Format};
 
+/// Where the configuration says nothing.
+const LEVEL: &str = "info";
 /// What shells report for a process that a second Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
@@ -26,7 +28,8 @@ Examples:
   cointag serve --set market.sources=file --set market.file.path=examples/quotes.json
 
 SIGTERM: health turns NOT_SERVING, requests are answered for 5 s more ([serve] drain_delay), calls in flight
-have 20 s to end ([serve] drain_timeout). Ctrl-C skips the first part. A second signal ends at once.")]
+have 20 s to end ([serve] drain_timeout). Ctrl-C skips the first part. A second signal ends at once.
+SIGHUP: reads the catalog, its overlay and the log level again; a bad file changes nothing.")]
 pub(super) struct ServeArgs {
     /// Address and port of the gRPC face ([grpc] listen)
     #[arg(long, value_name = "ADDR")]
@@ -41,7 +44,7 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> ExitCode {
         ("--grpc-listen", "grpc.listen", args.grpc_listen.clone()),
         ("--http-listen", "http.listen", args.http_listen.clone()),
     ];
-    let config = match global.load_and_log(&flags, "info") {
+    let config = match global.load_and_log(&flags, LEVEL) {
         Ok(config) => config,
         Err(error) => return fail(error),
     };
@@ -49,13 +52,14 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(format_args!("cannot start threads: {error}")),
     };
-    let exit = runtime.block_on(serve(&config));
+    let reload = || global.load(&flags);
+    let exit = runtime.block_on(serve(&config, &reload));
     // Peers that would not go are cut off here instead of holding the process.
     runtime.shutdown_background();
     exit
 }
 
-async fn serve(config: &Config) -> ExitCode {
+async fn serve(config: &Config, read_again: &dyn Fn() -> Result<Loaded, ConfigError>) -> ExitCode {
     // Before listening: an orchestrator may send SIGTERM as soon as it sees the port.
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
@@ -75,17 +79,32 @@ async fn serve(config: &Config) -> ExitCode {
         Err(error) => return fail(error),
     };
     welcome(&server, &detector, config);
-    let signal = tokio::select! {
-        signal = signals.next() => signal,
-        problem = server.failed() => return fail(problem),
+    let mut in_force = detector.catalog().version().to_owned();
+    let signal = loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            problem = server.failed() => return fail(problem),
+        };
+        if signal != Signal::Hangup {
+            break signal;
+        }
+        let reloaded = reload(&mut server, config, read_again, &mut in_force).await;
+        server.metrics().reloaded("configuration", reloaded.is_ok());
+        if let Err(error) = reloaded {
+            tracing::error!(%error, "everything stays as it was");
+        }
     };
     // At a terminal nobody balances load, and the person is waiting.
     let at_terminal = signal == Signal::Interrupt && io::stderr().is_terminal();
     let drain_delay = if at_terminal { Duration::ZERO } else { config.serve.drain_delay };
     tracing::info!(drain_delay_s = drain_delay.as_secs_f64(), "stopping; a second signal ends at once");
+    let second = async {
+        // Reloading makes no sense any more.
+        while signals.next().await == Signal::Hangup {}
+    };
     let ended = tokio::select! {
         ended = server.shutdown(drain_delay) => ended,
-        _ = signals.next() => {
+        () = second => {
             tracing::warn!("second signal: ended at once");
             return ExitCode::from(EXIT_INTERRUPTED);
         }
@@ -95,6 +114,33 @@ async fn serve(config: &Config) -> ExitCode {
         Ended::CutOff => tracing::warn!("stopped; some peers were still connected and are cut off"),
     }
     ExitCode::SUCCESS
+}
+
+/// Reads everything again. What can change while running does, for the rest it says that a restart is needed.
+async fn reload(
+    server: &mut Server,
+    started_with: &Config,
+    read_again: &dyn Fn() -> Result<Loaded, ConfigError>,
+    in_force: &mut String,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let config = read_again()?.config;
+    config.check()?;
+    let detector = Arc::new(Detector::new(config.catalog.load()?));
+    let version = detector.catalog().version().to_owned();
+    if version != *in_force {
+        server.reload(detector).await?;
+        *in_force = version;
+    }
+    telemetry::set_level(config.log.level.as_deref().unwrap_or(LEVEL))?;
+    let waiting: Vec<_> = changed(started_with, &config)
+        .into_iter()
+        .filter(|key| !matches!(*key, "log.level" | "catalog.file" | "catalog.overlay"))
+        .collect();
+    if !waiting.is_empty() {
+        tracing::warn!(options = waiting.join(", "), "changed, but in force only after a restart");
+    }
+    tracing::info!(catalog_version = *in_force, "reloaded");
+    Ok(())
 }
 
 /// What it listens on, whom it asks, and how to try it.
@@ -138,6 +184,8 @@ fn welcome(server: &Server, detector: &Detector, config: &Config) {
 enum Signal {
     Interrupt,
     Terminate,
+    /// Read the configuration again.
+    Hangup,
 }
 
 struct Signals {
@@ -145,13 +193,19 @@ struct Signals {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     #[cfg(unix)]
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     #[cfg(unix)]
@@ -159,6 +213,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hangup.recv() => Signal::Hangup,
         }
     }
 

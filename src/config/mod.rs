@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 
 pub use keys::{Key, ValueKind, keys};
 pub use layers::{ConfigError, Layers, Loaded, Origin};
+pub use print::changed;
 
 use crate::catalog::Catalog;
 use crate::market::{MarketConfig, QuotesConfig};
-use crate::{api, grpc, http, telemetry};
+use crate::{api, grpc, guard, http, net, telemetry};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -44,6 +45,10 @@ pub struct Config {
     pub serve: ServeConfig,
     /// `[limits]`.
     pub limits: api::Limits,
+    /// `[tls]`.
+    pub tls: net::TlsConfig,
+    /// `[auth]`.
+    pub auth: guard::Config,
     /// `[security]`.
     pub security: SecurityConfig,
     /// `[log]`.
@@ -69,11 +74,15 @@ pub struct HealthConfig {
     /// A server calls itself ready after this long, even if its first refresh round has not ended.
     #[serde(with = "crate::market::human_duration")]
     pub first_quotes_wait: Duration,
+    /// Another address for the probes alone (gRPC health, `/livez`, `/readyz`), in plain text and without a key:
+    /// an orchestrator's own probes know neither client certificates nor keys. Unset: only beside the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for HealthConfig {
     fn default() -> Self {
-        Self { first_quotes_wait: Duration::from_secs(2) }
+        Self { first_quotes_wait: Duration::from_secs(2), listen: None }
     }
 }
 
@@ -96,11 +105,20 @@ impl Default for ServeConfig {
 }
 
 /// `[security]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecurityConfig {
     /// Whether to listen beyond this machine without TLS and keys.
     pub allow_plaintext: bool,
+    /// How often to look whether the files of `[tls]` and `[auth]` have changed.
+    #[serde(with = "crate::market::human_duration")]
+    pub reload_every: Duration,
+}
+
+impl Default for SecurityConfig {
+    fn default() -> Self {
+        Self { allow_plaintext: false, reload_every: Duration::from_secs(5) }
+    }
 }
 
 impl CatalogConfig {
@@ -136,7 +154,8 @@ impl Config {
     /// Names the option to change.
     pub fn check(&self) -> Result<(), ConfigError> {
         for (key, listen) in [("grpc.listen", self.grpc.listen), ("http.listen", self.http.listen)] {
-            if !listen.ip().is_loopback() && !self.security.allow_plaintext {
+            let is_guarded = self.tls.cert.is_some() || self.auth.keys_file.is_some();
+            if !listen.ip().is_loopback() && !is_guarded && !self.security.allow_plaintext {
                 return Err(ConfigError::Plaintext { key, listen });
             }
         }

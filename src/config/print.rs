@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
+use super::Config;
 use super::keys::keys;
 use super::layers::Loaded;
 
@@ -38,6 +39,14 @@ impl Loaded {
         }
         text
     }
+}
+
+/// The keys whose values differ.
+pub fn changed(before: &Config, after: &Config) -> Vec<&'static str> {
+    let values = |config: &Config| Table::try_from(config).unwrap_or_default();
+    let (before, after) = (values(before), values(after));
+    let differs = |path: &&str| look_up(&before, path) != look_up(&after, path);
+    keys().iter().map(|key| key.path.as_str()).filter(differs).collect()
 }
 
 fn look_up<'t>(table: &'t Table, path: &str) -> Option<&'t Value> {

@@ -3,9 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use super::{convert, pb};
-use crate::api::Api;
+use crate::api::Current;
 
-pub(super) struct Catalog(pub(super) Api);
+pub(super) struct Catalog(pub(super) Current);
 
 #[tonic::async_trait]
 impl pb::catalog_service_server::CatalogService for Catalog {
@@ -14,8 +14,9 @@ impl pb::catalog_service_server::CatalogService for Catalog {
         request: Request<pb::GetTokenRequest>,
     ) -> Result<Response<pb::GetTokenResponse>, Status> {
         let selector = convert::token_selector(request.into_inner())?;
-        let token = self.0.token(&selector)?;
-        let catalog_version = self.0.catalog_version().to_owned();
+        let api = self.0.get();
+        let token = api.token(&selector)?;
+        let catalog_version = api.catalog_version().to_owned();
         Ok(Response::new(pb::GetTokenResponse { catalog_version, token: Some(token.into()) }))
     }
 
@@ -24,6 +25,6 @@ impl pb::catalog_service_server::CatalogService for Catalog {
         request: Request<pb::ListTokensRequest>,
     ) -> Result<Response<pb::ListTokensResponse>, Status> {
         let request = convert::list_tokens(request.into_inner())?;
-        Ok(Response::new(self.0.tokens(&request)?.into()))
+        Ok(Response::new(self.0.get().tokens(&request)?.into()))
     }
 }

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::pb;
 use crate::annotate::{Ambiguous, Candidate, Mention, Place, PlacedSpan, Record, Rejected};
 use crate::api::{
-    DocumentFields, Error, FormerName, ItemError, LimitsInfo, ListTokens, PricedToken, QuoteItem, QuoteMode,
-    QuoteResult, Quotes, QuotesRequest, ServerInfo, SourceStatus, TagOptions, TagRequest, Token, TokenPage,
-    TokenRef, TokenSelector,
+    DocumentFields, Error, FormerName, ItemError, ListTokens, PricedToken, QuoteItem, QuoteMode, QuoteResult,
+    Quotes, QuotesRequest, ServerInfo, SourceStatus, TagOptions, TagRequest, Token, TokenPage, TokenRef,
+    TokenSelector,
 };
 use crate::catalog::Category;
 use crate::market::quote::{QuoteAnswer, QuoteState};
@@ -19,7 +19,7 @@ pub(super) fn tag_request(request: pb::TagRequest) -> Result<TagRequest, Error> 
     Ok(TagRequest { document: document_fields(document)?, options })
 }
 
-fn document_fields(document: pb::Document) -> Result<DocumentFields, Error> {
+pub(super) fn document_fields(document: pb::Document) -> Result<DocumentFields, Error> {
     let content_type = match known(document.content_type, "document.content_type")? {
         pb::ContentType::Unspecified | pb::ContentType::Plain => ContentType::Plain,
         pb::ContentType::Html => ContentType::Html,
@@ -33,7 +33,7 @@ fn document_fields(document: pb::Document) -> Result<DocumentFields, Error> {
     Ok(DocumentFields { id, title, body, content_type, published_at, language, context })
 }
 
-fn tag_options(options: pb::TagOptions) -> Result<TagOptions, Error> {
+pub(super) fn tag_options(options: pb::TagOptions) -> Result<TagOptions, Error> {
     let ambiguity = match known(options.ambiguity, "options.ambiguity")? {
         pb::Ambiguity::Unspecified | pb::Ambiguity::Drop => Ambiguity::Drop,
         pb::Ambiguity::Best => Ambiguity::Best,
@@ -353,13 +353,6 @@ impl From<ServerInfo> for pb::GetServerInfoResponse {
             limits: Some(info.limits.into()),
             sources: all(info.sources),
         }
-    }
-}
-
-impl From<LimitsInfo> for pb::Limits {
-    fn from(limits: LimitsInfo) -> Self {
-        let LimitsInfo { document_bytes_max, quote_wait_max_ms, quote_tokens_max, page_size_max } = limits;
-        Self { document_bytes_max, quote_wait_max_ms, quote_tokens_max, page_size_max }
     }
 }
 

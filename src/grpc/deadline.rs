@@ -1,71 +1,11 @@
-//! The caller's deadline. tonic answers CANCELLED when it passes; callers and proxies expect
-//! DEADLINE_EXCEEDED.
+//! The caller's deadline, as gRPC writes it. What it means is the guard's affair.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-use tonic::Status;
-use tonic::codegen::http::{HeaderMap, Request, Response};
-use tower::{Layer, Service};
+use tonic::codegen::http::HeaderMap;
 
-use crate::api::Error;
-
-/// tonic keeps the same deadline; ours has to end first.
-const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
-
-/// Puts every call under the deadline in its `grpc-timeout`; when that is over the work is dropped.
-#[derive(Clone, Copy)]
-pub(super) struct DeadlineLayer;
-
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = WithinDeadline<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        WithinDeadline(inner)
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct WithinDeadline<S>(S);
-
-impl<S, In, Out> Service<Request<In>> for WithinDeadline<S>
-where
-    S: Service<Request<In>, Response = Response<Out>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
-    Out: Default + 'static,
-{
-    type Response = Response<Out>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<In>) -> Self::Future {
-        // Here and not in the future: tonic's own time runs from this call.
-        let deadline = timeout(request.headers())
-            .and_then(|timeout| Instant::now().checked_add(timeout.saturating_sub(AHEAD_OF_TONIC)));
-        let call = self.0.call(request);
-        Box::pin(async move {
-            match deadline {
-                None => call.await,
-                Some(deadline) if deadline <= Instant::now() => Ok(exceeded()),
-                Some(deadline) => timeout_at(deadline, call).await.unwrap_or_else(|_| Ok(exceeded())),
-            }
-        })
-    }
-}
-
-fn exceeded<Out: Default>() -> Response<Out> {
-    Status::from(Error::deadline_exceeded()).into_http()
-}
-
-fn timeout(headers: &HeaderMap) -> Option<Duration> {
+/// `None`: no deadline, or not of the protocol's form.
+pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     parse(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 

@@ -3,24 +3,22 @@
 //!
 //! Tells what [`Readiness`] says and nothing else; no market changes it.
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
 
 use super::{SERVICES, status};
-use crate::api::{Readiness, Stage};
+use crate::api::{BEAT, Readiness, Stage};
 
 /// The name under which an orchestrator asks whether to restart the process.
 const LIVENESS: &str = "liveness";
 
 pub(super) struct Health(Readiness);
 
-impl Health {
-    pub(super) fn new(readiness: Readiness) -> Self {
-        Self(readiness)
-    }
+pub(super) fn service(readiness: Readiness) -> health_server::HealthServer<Health> {
+    health_server::HealthServer::new(Health(readiness))
 }
 
 #[tonic::async_trait]
@@ -29,7 +27,7 @@ impl health_server::Health for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        match serving_status(&request.get_ref().service, self.0.stage()) {
+        match serving_status(&request.get_ref().service, self.0.stage(), self.0.is_alive()) {
             ServingStatus::ServiceUnknown => Err(Status::not_found("no service of that name here")),
             status => Ok(Response::new(answer(status))),
         }
@@ -43,7 +41,7 @@ impl health_server::Health for Health {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let service = request.into_inner().service;
         let (sender, answers) = mpsc::channel(1);
-        tokio::spawn(watch(service, self.0.subscribe(), sender));
+        tokio::spawn(watch(service, self.0.clone(), sender));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 }
@@ -52,13 +50,14 @@ impl health_server::Health for Health {
 /// otherwise hold the process for ever.
 async fn watch(
     service: String,
-    mut stages: watch::Receiver<Stage>,
+    readiness: Readiness,
     answers: mpsc::Sender<Result<HealthCheckResponse, Status>>,
 ) {
-    let mut told = None;
+    let (mut told, mut stages) = (None, readiness.subscribe());
+    let mut beats = tokio::time::interval(BEAT);
     loop {
         let stage = *stages.borrow_and_update();
-        let status = serving_status(&service, stage);
+        let status = serving_status(&service, stage, readiness.is_alive());
         if told.replace(status) != Some(status) && answers.send(Ok(answer(status))).await.is_err() {
             return;
         }
@@ -68,14 +67,16 @@ async fn watch(
         }
         tokio::select! {
             changed = stages.changed() => if changed.is_err() { return },
+            _ = beats.tick() => {}
             () = answers.closed() => return,
         }
     }
 }
 
-fn serving_status(service: &str, stage: Stage) -> ServingStatus {
+fn serving_status(service: &str, stage: Stage, is_alive: bool) -> ServingStatus {
     match service {
-        LIVENESS => ServingStatus::Serving,
+        LIVENESS if is_alive => ServingStatus::Serving,
+        LIVENESS => ServingStatus::NotServing,
         _ if !service.is_empty() && !SERVICES.contains(&service) => ServingStatus::ServiceUnknown,
         _ if stage == Stage::Ready => ServingStatus::Serving,
         _ => ServingStatus::NotServing,

@@ -6,23 +6,28 @@ mod catalog;
 pub mod client;
 mod convert;
 mod deadline;
+mod face;
 mod health;
+mod items;
 mod quotes;
 mod server;
 mod status;
 mod tagger;
+mod web;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
 
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
+use tonic_web::GrpcWebLayer;
+use tower::{Layer as _, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{Api, Readiness};
+use crate::api::{Current, Limits, Readiness};
+use crate::guard::{Guard, GuardLayer};
 
 /// The messages, clients and servers of `proto/cointag/v1`.
 #[allow(missing_docs, reason = "generated; the .proto files hold the reference")]
@@ -34,13 +39,10 @@ pub mod pb {
 /// Descriptors of everything served, for reflection.
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cointag.binpb"));
 
-/// Without a limit of ours tonic sets none at all, and one connection could hold any number of calls.
-const STREAMS_PER_CONNECTION: u32 = 200;
-/// Finds peers that vanished without closing; below the idle limits of common load balancers.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(45);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What a message may hold beside the texts that `document_bytes_max` counts.
 const MESSAGE_OVERHEAD: usize = 64 * 1024;
+/// The same for each document of a batch.
+const DOCUMENT_OVERHEAD: usize = 64;
 
 /// Section `[grpc]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -48,11 +50,13 @@ const MESSAGE_OVERHEAD: usize = 64 * 1024;
 pub struct Config {
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Origins of pages that may call by gRPC-Web, such as `https://news.example`; `*`: every page. Empty: none.
+    pub web_origins: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)), web_origins: Vec::new() }
     }
 }
 
@@ -64,57 +68,60 @@ pub const SERVICES: [&str; 4] = [
     pb::server_service_server::SERVICE_NAME,
 ];
 
-/// Serves until `stop`, then finishes the calls in flight. May wait for ever on a peer that neither
-/// speaks nor closes: the caller sets the hard end.
-///
-/// # Errors
-/// The transport cannot be set up.
-pub async fn serve(
-    listener: TcpListener,
-    api: Api,
+/// Everything that gRPC callers may ask, behind the guard.
+pub fn service(
+    config: &Config,
+    api: &Current,
     readiness: Readiness,
-    stop: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
+    guard: Guard,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<tonic::body::Body>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
     // Above our own limit, so that a document just over it gets INVALID_ARGUMENT with the option's name
     // and not tonic's OUT_OF_RANGE.
-    let decode_max = api.limits().document_bytes_max as usize * 2 + MESSAGE_OVERHEAD;
-    let tagger = pb::tagger_service_server::TaggerServiceServer::new(tagger::Tagger(api.clone()))
+    let decode_max = decode_max(api.get().limits());
+    let tagger = tagger::Tagger { api: api.clone(), readiness: readiness.clone() };
+    let tagger = pb::tagger_service_server::TaggerServiceServer::new(tagger)
         .max_decoding_message_size(decode_max)
         .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
         .send_compressed(tonic::codec::CompressionEncoding::Gzip);
     let quotes = pb::quote_service_server::QuoteServiceServer::new(quotes::Quotes(api.clone()));
     let catalog = pb::catalog_service_server::CatalogServiceServer::new(catalog::Catalog(api.clone()));
-    let server = pb::server_service_server::ServerServiceServer::new(server::ServerInfo(api));
-    let health = tonic_health::pb::health_server::HealthServer::new(health::Health::new(readiness));
-    let incoming =
-        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
-
-    let router = Server::builder()
-        // A connection that never says a byte (a load balancer's TCP check) then cannot hold up the end.
-        .accept_http1(true)
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        // One panic would otherwise end every call of its connection.
-        .layer(CatchPanicLayer::custom(|_| {
-            tracing::error!("a call panicked; this is a bug in cointag");
-            tonic::Status::internal("a bug in cointag").into_http::<tonic::body::Body>()
-        }))
-        .layer(deadline::DeadlineLayer)
-        .add_service(tagger)
-        .add_service(quotes)
-        .add_service(catalog)
-        .add_service(server)
-        .add_service(health);
+    let server = pb::server_service_server::ServerServiceServer::new(server::ServerInfo(api.clone()));
+    let routes = Routes::new(tagger).add_service(quotes).add_service(catalog).add_service(server);
+    let routes = routes.add_service(health::service(readiness));
     // Old helpers (Python's among them) still speak v1alpha.
-    let router = match (reflection().build_v1(), reflection().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => router.add_service(v1).add_service(v1alpha),
+    let routes = match (reflection().build_v1(), reflection().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes.add_service(v1).add_service(v1alpha),
         (Err(error), _) | (_, Err(error)) => {
             tracing::warn!(%error, "reflection is off: the descriptors cannot be read");
-            router
+            routes
         }
     };
-    router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
+    // One panic would otherwise end every call of its connection.
+    let router = routes.into_axum_router().layer(CatchPanicLayer::custom(|_| {
+        tracing::error!("a call panicked; this is a bug in cointag");
+        tonic::Status::internal("a bug in cointag").into_http::<tonic::body::Body>()
+    }));
+    let guarded = GuardLayer::new(guard, face::Grpc::new()).layer(router);
+    web::cors(&config.web_origins).layer(GrpcWebLayer::new().layer(guarded))
+}
+
+/// Health alone, for a port of its own that needs neither TLS nor a key.
+pub fn probes(readiness: Readiness) -> axum::Router {
+    Routes::new(health::service(readiness)).into_axum_router()
+}
+
+/// The longest message that is read at all.
+fn decode_max(limits: &Limits) -> usize {
+    let (document, batch) = (limits.document_bytes_max as usize, limits.batch_bytes_max as usize);
+    let overhead = MESSAGE_OVERHEAD + limits.batch_documents_max as usize * DOCUMENT_OVERHEAD;
+    (document * 2).max(batch + batch / 4) + overhead
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

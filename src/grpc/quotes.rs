@@ -3,9 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use super::{convert, pb};
-use crate::api::Api;
+use crate::api::Current;
 
-pub(super) struct Quotes(pub(super) Api);
+pub(super) struct Quotes(pub(super) Current);
 
 #[tonic::async_trait]
 impl pb::quote_service_server::QuoteService for Quotes {
@@ -14,7 +14,7 @@ impl pb::quote_service_server::QuoteService for Quotes {
         request: Request<pb::GetQuotesRequest>,
     ) -> Result<Response<pb::GetQuotesResponse>, Status> {
         let request = convert::quotes_request(request.into_inner())?;
-        let quotes = self.0.quotes(request).await?;
+        let quotes = self.0.get().quotes(request).await?;
         Ok(Response::new(quotes.into()))
     }
 }

@@ -3,9 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use super::pb;
-use crate::api::Api;
+use crate::api::Current;
 
-pub(super) struct ServerInfo(pub(super) Api);
+pub(super) struct ServerInfo(pub(super) Current);
 
 #[tonic::async_trait]
 impl pb::server_service_server::ServerService for ServerInfo {
@@ -13,6 +13,6 @@ impl pb::server_service_server::ServerService for ServerInfo {
         &self,
         _request: Request<pb::GetServerInfoRequest>,
     ) -> Result<Response<pb::GetServerInfoResponse>, Status> {
-        Ok(Response::new(self.0.server_info().into()))
+        Ok(Response::new(self.0.get().server_info().into()))
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that turns our errors into an HTTP answer: `{"error":{"code","message","field"}}`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -43,6 +43,10 @@ impl From<Error> for Failure {
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
             Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+            Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+            Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Code::PermissionDenied => StatusCode::FORBIDDEN,
+            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { status, body: FailureBody { error: ErrorFields::Ours(error) } }
@@ -51,6 +55,15 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let mut response = (self.status, Json(&self.body)).into_response();
+        let headers = response.headers_mut();
+        if let ErrorFields::Ours(Error { retry_after_s: Some(seconds), .. }) = &self.body.error {
+            // The header knows whole seconds only; the body has the rest.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.ceil().clamp(0.0, 3600.0) as u16));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

@@ -4,27 +4,30 @@
 
 mod body;
 mod error;
+mod face;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, State, rejection::QueryRejection};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, State, rejection::QueryRejection};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::serve::ListenerExt;
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tower::{Layer as _, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::annotate::Record;
 use crate::api::{
-    Api, Error, ListTokens, Quotes, QuotesRequest, Readiness, ServerInfo, Stage, TagRequest, Token,
-    TokenPage, TokenSelector,
+    Api, BatchTag, BatchTagRequest, Current, Error, ListTokens, Quotes, QuotesRequest, Readiness, ServerInfo,
+    Stage, TagOptions, TagRequest, Token, TokenPage, TokenSelector,
 };
 use crate::catalog::Category;
-use body::Body;
+use crate::guard::{Guard, GuardLayer};
+use crate::telemetry;
+use body::{Body, parse_part};
 use error::Failure;
 
 const PAGE: &str = include_str!("page.html");
@@ -53,36 +56,39 @@ impl Default for Config {
     }
 }
 
-/// Serves until `stop`, then finishes the calls in flight. May wait for ever on a peer that neither
-/// speaks nor closes: the caller sets the hard end.
-///
-/// # Errors
-/// The listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    api: Api,
+/// Everything that HTTP callers may ask, behind the guard.
+pub fn service(
+    api: Current,
     readiness: Readiness,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        // Without it small answers wait for the peer's delayed acknowledgement; a failure costs only that.
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, router(api, readiness)).with_graceful_shutdown(stop.cancelled_owned()).await
+    guard: Guard,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
++ Clone
++ Send
++ 'static {
+    GuardLayer::new(guard, face::Http).layer(router(api, readiness))
 }
 
-fn router(api: Api, readiness: Readiness) -> Router {
-    let body_max = api.limits().document_bytes_max as usize * JSON_BYTES_PER_BYTE + BODY_OVERHEAD;
+/// The probes alone, for a port of their own that needs neither TLS nor a key.
+pub fn probes(readiness: Readiness) -> Router {
+    Router::new().route("/readyz", get(readyz)).route("/livez", get(livez)).with_state(readiness)
+}
+
+fn router(api: Current, readiness: Readiness) -> Router {
+    let limits = api.get().limits().clone();
+    let body_max = limits.document_bytes_max as usize * JSON_BYTES_PER_BYTE + BODY_OVERHEAD;
+    let batch_max = limits.batch_bytes_max as usize * JSON_BYTES_PER_BYTE + BODY_OVERHEAD;
     Router::new()
         .route("/", get(page))
         .route("/v1/tag", post(tag))
+        .route("/v1/batch-tag", post(batch_tag).layer(DefaultBodyLimit::max(batch_max)))
         .route("/v1/quotes", post(quotes))
         .route("/v1/tokens", get(tokens))
         .route("/v1/tokens/{token_id}", get(token))
         .route("/v1/server-info", get(server_info))
+        .route("/v1/log-level", put(log_level))
+        .route("/metrics", get(metrics))
         .with_state(api)
-        .merge(Router::new().route("/readyz", get(readyz)).with_state(readiness))
-        .route("/livez", get(async || "alive\n"))
+        .merge(probes(readiness))
         .fallback(async || Failure::with_status(StatusCode::NOT_FOUND, "not_found", "no such path; see `/`"))
         .method_not_allowed_fallback(async || {
             let message = "this path does not take this method";
@@ -96,8 +102,32 @@ fn router(api: Api, readiness: Readiness) -> Router {
         }))
 }
 
+/// A handler that asks for an [`Api`] gets the one in force.
+impl FromRef<Current> for Api {
+    fn from_ref(current: &Current) -> Self {
+        Self::clone(&current.get())
+    }
+}
+
 async fn tag(State(api): State<Api>, Body(request): Body<TagRequest>) -> Result<Json<Record>, Failure> {
     Ok(Json(api.tag(request).await?))
+}
+
+/// Documents are read one by one, so that a bad one does not fail the others.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchBody {
+    documents: Vec<serde_json::Value>,
+    #[serde(default)]
+    options: TagOptions,
+}
+
+async fn batch_tag(
+    State(api): State<Api>,
+    Body(BatchBody { documents, options }): Body<BatchBody>,
+) -> Result<Json<BatchTag>, Failure> {
+    let documents = documents.into_iter().map(|document| parse_part(document, "document")).collect();
+    Ok(Json(api.batch_tag(BatchTagRequest { documents, options }).await?))
 }
 
 async fn quotes(State(api): State<Api>, Body(request): Body<QuotesRequest>) -> Result<Json<Quotes>, Failure> {
@@ -144,6 +174,32 @@ async fn readyz(State(readiness): State<Readiness>) -> Response {
         Stage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
         Stage::Draining | Stage::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
     }
+}
+
+async fn livez(State(readiness): State<Readiness>) -> Response {
+    match readiness.is_alive() {
+        true => "alive\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "stuck\n").into_response(),
+    }
+}
+
+async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    const KIND: HeaderValue =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    ([(header::CONTENT_TYPE, KIND)], api.render_metrics())
+}
+
+/// The level until the next change or restart, as in `[log] level`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogLevel {
+    level: String,
+}
+
+async fn log_level(Body(asked): Body<LogLevel>) -> Result<Json<LogLevel>, Failure> {
+    telemetry::set_level(&asked.level).map_err(|problem| Error::invalid("level", problem.to_string()))?;
+    tracing::info!(level = asked.level, "log level changed");
+    Ok(Json(asked))
 }
 
 async fn page() -> impl IntoResponse {

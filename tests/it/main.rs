@@ -10,5 +10,6 @@ mod house;
 mod market;
 mod mention;
 mod mention_properties;
+mod operations;
 mod record;
 mod schema;

@@ -122,3 +122,34 @@ fn what_cannot_start_exits_2_with_one_line() {
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("allow_plaintext"), "{}", stderr(&output));
 }
+
+#[test]
+fn sighup_reloads_the_overlay_and_a_bad_one_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let overlay = dir.path().join("overlay.toml");
+    let asset = |id: &str| {
+        format!(
+            "[[asset]]\nid = \"{id}\"\nsymbol = \"ZQX\"\nname = \"Zqx {id}\"\nsymbol_class = \"b\"\nname_class = \"a\"\n"
+        )
+    };
+    std::fs::write(&overlay, asset("first-one")).unwrap();
+    let mut server = Running::start(&["--overlay", overlay.to_str().unwrap()]);
+    let token = |server: &Running, id: &str| {
+        let mut peer = TcpStream::connect(&server.http).unwrap();
+        write!(peer, "GET /v1/tokens/{id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        BufReader::new(peer).read_line(&mut answer).unwrap();
+        answer.contains(" 200 ")
+    };
+    assert!(token(&server, "first-one") && !token(&server, "second-one"));
+    std::fs::write(&overlay, "[[asset]]\nid = ").unwrap();
+    server.signal("HUP");
+    server.wait_for("everything stays as it was");
+    assert!(token(&server, "first-one"));
+    std::fs::write(&overlay, asset("second-one")).unwrap();
+    server.signal("HUP");
+    server.wait_for("reloaded");
+    assert!(token(&server, "second-one") && !token(&server, "first-one"));
+    server.signal("TERM");
+    server.wait_for("stopping");
+}

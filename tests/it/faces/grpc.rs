@@ -145,6 +145,16 @@ async fn the_server_caps_the_wait() {
 }
 
 #[tokio::test]
+async fn a_deadline_past_is_deadline_exceeded() {
+    let (server, _silent) =
+        TestServer::start_with_silent_market(|config| config.limits.quote_wait_max = PATIENCE).await;
+    let options = pb::TagOptions { quote_wait_ms: u32::MAX, ..pb::TagOptions::default() };
+    let request = pb::TagRequest { options: Some(options), ..title("Bitcoin") };
+    let code = code_at_deadline(&server, "cointag.v1.TaggerService/Tag", &request, "50m").await;
+    assert_eq!(code, "4");
+}
+
+#[tokio::test]
 async fn one_unknown_token_does_not_fail_the_others() {
     let server = TestServer::start().await.ready().await;
     let mut client = QuoteServiceClient::new(server.channel().await);

@@ -1,9 +1,12 @@
 //! The faces over real sockets on free ports. No test sleeps: a manual clock gives every price its age, and
 //! what takes real time is a short configured delay of the server itself.
 
+mod batch;
 mod grpc;
+mod guard;
 mod health;
 mod http;
+mod security;
 mod shutdown;
 
 use std::io::Write as _;
@@ -145,6 +148,25 @@ fn article() -> pb::TagRequest {
         ..pb::Document::default()
     };
     pb::TagRequest { document: Some(document), options: None }
+}
+
+/// The status of a call made by hand: a client library would end it at the deadline by itself.
+async fn code_at_deadline(
+    server: &TestServer,
+    method: &str,
+    message: &impl prost::Message,
+    timeout: &str,
+) -> String {
+    let mut body = vec![0];
+    body.extend(u32::try_from(message.encoded_len()).unwrap().to_be_bytes());
+    body.extend(message.encode_to_vec());
+    let request = reqwest::Client::new()
+        .post(format!("http://{}/{method}", server.server.addrs().grpc))
+        .header("content-type", "application/grpc-web+proto")
+        .header("grpc-timeout", timeout)
+        .body(body);
+    let answer = within(request.send()).await.unwrap();
+    answer.headers().get("grpc-status").map(|code| code.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
 /// Fails instead of hanging.

@@ -1,0 +1,83 @@
+//! An answer on its way out: holds its place until it is sent, keeps its deadline, and is counted at its end.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::layer::Face;
+use crate::api::{Error, Observation};
+
+pub(super) struct Answer<F> {
+    inner: Body,
+    face: F,
+    seen: Observation,
+    _place: Option<OwnedSemaphorePermit>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    is_over: bool,
+}
+
+impl<F> Answer<F> {
+    pub(super) fn new(
+        inner: Body,
+        face: F,
+        seen: Observation,
+        place: Option<OwnedSemaphorePermit>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
+        Self { inner, face, seen, _place: place, deadline, is_over: false }
+    }
+}
+
+impl<F: Face + Unpin> http_body::Body for Answer<F> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = self.get_mut();
+        if this.is_over {
+            return Poll::Ready(None);
+        }
+        // First what is there: most answers then never need a timer.
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context) {
+            if let Some(Ok(frame)) = &frame
+                && let Some(trailers) = frame.trailers_ref()
+                && let Some(code) = this.face.code_in_trailers(trailers)
+            {
+                this.seen.set_code(code);
+            }
+            return Poll::Ready(frame);
+        }
+        let is_late =
+            this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready());
+        if !is_late {
+            return Poll::Pending;
+        }
+        this.is_over = true;
+        this.inner = Body::empty();
+        Poll::Ready(Some(match this.face.end(Error::deadline_exceeded()) {
+            Some(trailers) => {
+                if let Some(code) = this.face.code_in_trailers(&trailers) {
+                    this.seen.set_code(code);
+                }
+                Ok(Frame::trailers(trailers))
+            }
+            None => Err(axum::Error::new(Error::deadline_exceeded())),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

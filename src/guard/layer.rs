@@ -1,0 +1,176 @@
+//! The layer around a face: lets requests in or refuses them, sets their deadline, marks and counts them.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{self, HeaderMap, Request, Response};
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, timeout_at};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use super::body::Answer;
+use super::{Access, Guard, mark};
+use crate::api::Error;
+use crate::net::Peer;
+
+/// What only the face knows: its methods, and how it words a refusal.
+pub trait Face: Clone + Send + Sync + Unpin + 'static {
+    /// Its name in metrics and logs.
+    const NAME: &'static str;
+
+    /// Which method is asked for.
+    fn method(&self, verb: &http::Method, path: &str) -> Method;
+
+    /// The deadline that the caller sends along.
+    fn timeout(&self, headers: &HeaderMap) -> Option<Duration>;
+
+    /// An answer that is this error.
+    fn refuse(&self, error: Error) -> Response<Body>;
+
+    /// The answer as it goes out.
+    fn answer(&self, response: Response<Body>) -> Response<Body> {
+        response
+    }
+
+    /// What the head of an answer says of its outcome. `None`: the trailers will.
+    fn code(&self, response: &Response<Body>) -> Option<String>;
+
+    /// What the trailers say.
+    fn code_in_trailers(&self, trailers: &HeaderMap) -> Option<String>;
+
+    /// Trailers that end an answer half-way with this error. `None`: this face can only break off.
+    fn end(&self, error: Error) -> Option<HeaderMap>;
+}
+
+/// A method of a face.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Method {
+    /// For metrics and logs: one of a fixed list, so never what a caller made up.
+    pub name: &'static str,
+    /// What it asks of its caller.
+    pub access: Access,
+    /// Whether it is open for as long as the caller likes.
+    pub is_stream: bool,
+}
+
+/// Puts a guard around a face.
+#[derive(Clone)]
+pub struct GuardLayer<F> {
+    guard: Guard,
+    face: F,
+}
+
+impl<F> GuardLayer<F> {
+    /// The same guard for both faces.
+    pub fn new(guard: Guard, face: F) -> Self {
+        Self { guard, face }
+    }
+}
+
+impl<S, F: Clone> Layer<S> for GuardLayer<F> {
+    type Service = Guarded<S, F>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Guarded { inner, guard: self.guard.clone(), face: self.face.clone() }
+    }
+}
+
+/// A face behind a guard.
+#[derive(Clone)]
+pub struct Guarded<S, F> {
+    inner: S,
+    guard: Guard,
+    face: F,
+}
+
+impl<S, F, In> Service<Request<In>> for Guarded<S, F>
+where
+    S: Service<Request<In>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+    F: Face,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    /// Everything before the returned future happens when the request arrives, even if no thread is free to
+    /// answer it. That is why the place is taken and the clock started here: those in line count too.
+    fn call(&mut self, request: Request<In>) -> Self::Future {
+        let arrived = Instant::now();
+        let (guard, face) = (self.guard.clone(), self.face.clone());
+        let method = face.method(request.method(), request.uri().path());
+        let id = mark::request_id(request.headers());
+        let span = tracing::info_span!(
+            "request",
+            face = F::NAME,
+            method = method.name,
+            request_id = id.to_str().unwrap_or_default(),
+            trace_id = mark::trace_id(request.headers()),
+        );
+        let mut seen = guard.0.metrics.begin(F::NAME, method.name, span.clone());
+        let deadline = self.deadline(method, request.headers(), arrived);
+        let place = match method.access {
+            Access::Open => Ok(None),
+            Access::Scope(scope) => {
+                guard.admit(request.headers(), request.extensions().get::<Peer>(), scope).map(Some)
+            }
+        };
+        let call = place.map(|place| (place, self.inner.call(request)));
+        let answer = async move {
+            let (place, response) = match call {
+                Err(error) => (None, face.refuse(error)),
+                Ok((Some(_), _)) if arrived.elapsed() > guard.0.limits.queue_wait_max => {
+                    (None, face.refuse(guard.waited_too_long()))
+                }
+                Ok((place, call)) => (place, within(deadline, call, &face).await),
+            };
+            let mut response = face.answer(response);
+            response.headers_mut().insert(mark::REQUEST_ID, id);
+            if let Some(code) = face.code(&response) {
+                seen.set_code(code);
+            }
+            // A stream may stay open for days; its items are held back by its transport instead.
+            let place = place.filter(|_| !method.is_stream);
+            Ok(response.map(|body| Body::new(Answer::new(body, face, seen, place, deadline))))
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+impl<S, F: Face> Guarded<S, F> {
+    /// The caller's deadline, and for what is no stream at most the server's.
+    fn deadline(&self, method: Method, headers: &HeaderMap, arrived: Instant) -> Option<Instant> {
+        let asked = self.face.timeout(headers);
+        let cap = self.guard.0.limits.deadline_max;
+        let timeout = if method.is_stream { asked } else { Some(asked.map_or(cap, |asked| asked.min(cap))) };
+        arrived.checked_add(timeout?)
+    }
+}
+
+/// When the time is over the call is dropped, and with it all work for it.
+async fn within<F: Face>(
+    deadline: Option<Instant>,
+    call: impl Future<Output = Result<Response<Body>, Infallible>>,
+    face: &F,
+) -> Response<Body> {
+    let exceeded = || face.refuse(Error::deadline_exceeded());
+    let response = match deadline {
+        None => call.await,
+        Some(deadline) if deadline <= Instant::now() => return exceeded(),
+        Some(deadline) => match timeout_at(deadline, call).await {
+            Ok(response) => response,
+            Err(_) => return exceeded(),
+        },
+    };
+    match response {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}

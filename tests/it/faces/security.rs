@@ -1,0 +1,286 @@
+//! TLS, client certificates, and peers that mean harm or are broken.
+
+use std::path::Path;
+
+use cointag::grpc::client::{self, ClientTls};
+use cointag::grpc::pb::tagger_service_client::TaggerServiceClient;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::*;
+
+/// An authority and what it signs.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+struct Pair {
+    cert: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn sign(&self, name: &str) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let cert = params.signed_by(&key, &self.0).unwrap();
+        Pair { cert: cert.pem(), key: key.serialize_pem() }
+    }
+}
+
+fn write(dir: &Path, pair: &Pair) {
+    std::fs::write(dir.join("cert.pem"), &pair.cert).unwrap();
+    std::fs::write(dir.join("key.pem"), &pair.key).unwrap();
+}
+
+async fn start_tls(dir: &Path, client_ca: Option<&Authority>) -> TestServer {
+    if let Some(authority) = client_ca {
+        std::fs::write(dir.join("clients.pem"), authority.pem()).unwrap();
+    }
+    TestServer::start_with(|config| {
+        config.tls.cert = Some(dir.join("cert.pem"));
+        config.tls.key = Some(dir.join("key.pem"));
+        config.tls.client_ca = client_ca.map(|_| dir.join("clients.pem"));
+        config.health.listen = Some(any_port());
+        config.security.reload_every = Duration::from_millis(10);
+    })
+    .await
+    .ready()
+    .await
+}
+
+async fn connect(
+    server: &TestServer,
+    authority: &Authority,
+    identity: Option<Pair>,
+) -> Result<Channel, tonic::transport::Error> {
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(authority.pem()))
+        .domain_name("cointag.test");
+    let tls = match identity {
+        Some(pair) => tls.identity(Identity::from_pem(pair.cert, pair.key)),
+        None => tls,
+    };
+    Endpoint::from_shared(format!("https://{}", server.server.addrs().grpc))?.tls_config(tls)?.connect().await
+}
+
+async fn tags(channel: Result<Channel, tonic::transport::Error>) -> bool {
+    match channel {
+        Ok(channel) => within(TaggerServiceClient::new(channel).tag(title("Bitcoin"))).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_needs_no_restart_and_a_bad_one_changes_nothing() {
+    let (dir, old, new) = (tempfile::tempdir().unwrap(), Authority::new(), Authority::new());
+    write(dir.path(), &old.sign("cointag.test"));
+    let server = start_tls(dir.path(), None).await;
+    assert!(tags(connect(&server, &old, None).await).await);
+    assert!(!tags(connect(&server, &new, None).await).await);
+    // In plain text nothing is said.
+    assert!(TaggerServiceClient::new(server.channel().await).tag(title("Bitcoin")).await.is_err());
+
+    std::fs::write(dir.path().join("key.pem"), "no key").unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(tags(connect(&server, &old, None).await).await);
+
+    write(dir.path(), &new.sign("cointag.test"));
+    within(async { while !tags(connect(&server, &new, None).await).await {} }).await;
+    assert!(!tags(connect(&server, &old, None).await).await);
+}
+
+#[tokio::test]
+async fn with_client_certificates_probes_still_have_a_port() {
+    let (dir, authority, stranger) = (tempfile::tempdir().unwrap(), Authority::new(), Authority::new());
+    write(dir.path(), &authority.sign("cointag.test"));
+    let server = start_tls(dir.path(), Some(&authority)).await;
+    assert!(tags(connect(&server, &authority, Some(authority.sign("feed.test"))).await).await);
+    assert!(!tags(connect(&server, &authority, Some(stranger.sign("feed.test"))).await).await);
+    assert!(!tags(connect(&server, &authority, None).await).await);
+
+    let health = server.server.addrs().health.unwrap();
+    let channel = Endpoint::from_shared(format!("http://{health}")).unwrap().connect().await.unwrap();
+    HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(reqwest::get(format!("http://{health}/readyz")).await.unwrap().status(), 200);
+    // Probes and nothing else.
+    assert!(TaggerServiceClient::new(channel).tag(title("Bitcoin")).await.is_err());
+    let answer = reqwest::get(format!("http://{health}/v1/tokens")).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "12");
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// Reads until the peer closes; tells whether it sent GOAWAY first.
+async fn goes_away(peer: &mut TcpStream) -> bool {
+    let mut said = Vec::new();
+    let _ = within(peer.read_to_end(&mut said)).await;
+    let mut rest = said.as_slice();
+    while rest.len() >= 9 {
+        let length = usize::from(rest[0]) << 16 | usize::from(rest[1]) << 8 | usize::from(rest[2]);
+        if rest[3] == 7 {
+            return true;
+        }
+        rest = rest.get(9 + length..).unwrap_or_default();
+    }
+    false
+}
+
+async fn still_serves(server: &TestServer) {
+    let mut client = TaggerServiceClient::new(server.channel().await);
+    within(client.tag(title("Bitcoin"))).await.unwrap();
+}
+
+async fn connected(server: &TestServer) -> TcpStream {
+    let mut peer = TcpStream::connect(server.server.addrs().grpc).await.unwrap();
+    peer.write_all(PREFACE).await.unwrap();
+    peer.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    peer
+}
+
+/// CVE-2023-44487: open and reset streams as fast as the wire allows.
+#[tokio::test]
+async fn a_rapid_reset_is_told_to_go_away() {
+    let server = TestServer::start().await.ready().await;
+    let mut peer = connected(&server).await;
+    // `:method POST`, `:scheme http`, `:path /`, from the static table.
+    let headers = [0x83, 0x86, 0x84];
+    let mut storm = Vec::new();
+    for stream in (1..4001).step_by(2) {
+        storm.extend(frame(1, 0x4, stream, &headers));
+        storm.extend(frame(3, 0, stream, &8u32.to_be_bytes()));
+    }
+    // The server may close before all of it is written.
+    let _ = peer.write_all(&storm).await;
+    assert!(goes_away(&mut peer).await);
+    still_serves(&server).await;
+}
+
+#[tokio::test]
+async fn an_oversized_frame_ends_its_connection_alone() {
+    let server = TestServer::start().await.ready().await;
+    let mut peer = connected(&server).await;
+    peer.write_all(&frame(0, 0, 1, &vec![0; 1 << 20])[..9]).await.unwrap();
+    assert!(goes_away(&mut peer).await);
+    still_serves(&server).await;
+}
+
+#[tokio::test]
+async fn a_header_list_over_the_limit_is_refused() {
+    let server = TestServer::start_with(|config| config.limits.header_bytes_max = 9000).await.ready().await;
+    let mut client = TaggerServiceClient::new(server.channel().await);
+    let mut request = tonic::Request::new(title("Bitcoin"));
+    request.metadata_mut().insert("x-long", "x".repeat(12_000).parse().unwrap());
+    client.tag(request).await.unwrap_err();
+    let http = reqwest::Client::new();
+    let answer =
+        http.get(server.url("/v1/server-info")).header("x-long", "x".repeat(12_000)).send().await.unwrap();
+    assert!(answer.status().is_client_error(), "{}", answer.status());
+    still_serves(&server).await;
+}
+
+#[tokio::test]
+async fn a_message_over_every_limit_names_the_options() {
+    let server = TestServer::start_with(|config| {
+        config.limits.document_bytes_max = 1000;
+        config.limits.batch_bytes_max = 1000;
+    })
+    .await
+    .ready()
+    .await;
+    let mut client = TaggerServiceClient::new(server.channel().await);
+    let status = client.tag(title(&"x".repeat(1 << 20))).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status:?}");
+    assert!(status.message().contains("document_bytes_max"), "{status:?}");
+}
+
+/// Peers that connect and say nothing, half a preface, or one header a minute: each holds one place of many.
+#[tokio::test]
+async fn silent_and_slow_peers_do_not_hinder_others() {
+    let server = TestServer::start().await.ready().await;
+    let mut peers = Vec::new();
+    for said in [&b""[..], b"PRI * HTT", PREFACE, b"POST /v1/tag HTTP/1.1\r\nContent-Le"] {
+        for addr in [server.server.addrs().grpc, server.server.addrs().http] {
+            for _ in 0..20 {
+                let mut peer = TcpStream::connect(addr).await.unwrap();
+                peer.write_all(said).await.unwrap();
+                peers.push(peer);
+            }
+        }
+    }
+    still_serves(&server).await;
+    assert_eq!(reqwest::get(server.url("/livez")).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_wait_and_are_served_once_there_is_room() {
+    let server = TestServer::start_with(|config| config.limits.connections_max = 1).await;
+    let first = TcpStream::connect(server.server.addrs().grpc).await.unwrap();
+    let addr = server.server.addrs().grpc;
+    let second = tokio::spawn(async move {
+        let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+        TaggerServiceClient::new(channel).tag(title("Bitcoin")).await
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!second.is_finished());
+    drop(first);
+    within(second).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_old_connection_is_asked_to_come_again_and_no_call_fails() {
+    let server =
+        TestServer::start_with(|config| config.limits.connection_age_max = Duration::from_millis(50)).await;
+    let mut client = TaggerServiceClient::new(server.channel().await);
+    let started = std::time::Instant::now();
+    while started.elapsed() < Duration::from_millis(400) {
+        // A call that the client had not sent yet when it was told to go fails there; it may send it again.
+        let _ = within(client.tag(title("Bitcoin"))).await;
+    }
+    let text = reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap();
+    let calls: Vec<_> =
+        text.lines().filter(|line| line.starts_with("cointag_requests_total{face=\"grpc\"")).collect();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert!(calls[0].contains("code=\"OK\""), "{calls:?}");
+}
+
+/// `cointag health` is the probe in images without a shell.
+#[tokio::test]
+async fn the_own_probe_speaks_tls() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    write(dir.path(), &authority.sign("cointag.test"));
+    let server = start_tls(dir.path(), Some(&authority)).await;
+    let addr = server.server.addrs().grpc.to_string();
+    let pair = authority.sign("probe.test");
+    std::fs::write(dir.path().join("probe.pem"), pair.cert).unwrap();
+    std::fs::write(dir.path().join("probe-key.pem"), pair.key).unwrap();
+    let tls = ClientTls {
+        ca: Some(dir.path().join("clients.pem")),
+        identity: Some((dir.path().join("probe.pem"), dir.path().join("probe-key.pem"))),
+        server_name: Some("cointag.test".to_owned()),
+    };
+    client::check(&addr, "", PATIENCE, Some(&tls)).await.unwrap();
+    let without = ClientTls { identity: None, ..tls };
+    client::check(&addr, "", PATIENCE, Some(&without)).await.unwrap_err();
+    client::check(&addr, "", PATIENCE, None).await.unwrap_err();
+}

@@ -71,7 +71,7 @@ impl Default for Config {
             quote_tokens_max: 1000,
             page_size_max: 1000,
             requests_in_flight_max: 1024,
-            queue_wait_max: Duration::from_millis(250),
+            queue_wait_max: Duration::from_millis(500),
             deadline_max: Duration::from_secs(60),
             streams_per_connection_max: 200,
             connections_max: 10_000,

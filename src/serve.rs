@@ -171,6 +171,7 @@ impl Server {
             faces.spawn(net::serve(health, service, net::Settings { tls: None, ..settings }, stop.clone()));
         }
         let refresh = Refresh::spawn(&markets, readiness.clone());
+        tokio::spawn(guard.clone().watch_lag(background.clone()));
         let secrets = Secrets::new(config, tls, guard, metrics.clone());
         tokio::spawn(secrets.watch(config.security.reload_every, background.clone()));
         tokio::spawn(beat(readiness.clone(), background.clone()));

@@ -71,7 +71,7 @@ impl Default for Config {
             quote_tokens_max: 1000,
             page_size_max: 1000,
             requests_in_flight_max: 1024,
-            queue_wait_max: Duration::from_millis(250),
+            queue_wait_max: Duration::from_millis(500),
             deadline_max: Duration::from_secs(60),
             streams_per_connection_max: 200,
             connections_max: 10_000,
@@ -84,6 +84,31 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether a server with these limits could answer anything.
+    ///
+    /// # Errors
+    /// Names the option to change.
+    pub fn check(&self) -> Result<(), String> {
+        let counts = [
+            ("requests_in_flight_max", self.requests_in_flight_max, 1),
+            ("streams_per_connection_max", self.streams_per_connection_max, 1),
+            ("connections_max", self.connections_max, 1),
+            // Less would turn away what browsers and proxies send of themselves.
+            ("header_bytes_max", self.header_bytes_max, 4096),
+        ];
+        if let Some((name, _, least)) = counts.iter().find(|(_, value, least)| value < least) {
+            return Err(format!("limits.{name} must be at least {least}"));
+        }
+        for (name, value) in
+            [("deadline_max", self.deadline_max), ("connection_age_max", self.connection_age_max)]
+        {
+            if value.is_zero() {
+                return Err(format!("limits.{name} must be more than 0s"));
+            }
+        }
+        Ok(())
+    }
+
     /// What a caller who asks to wait this long gets.
     pub(super) fn wait(&self, asked_ms: u32) -> Duration {
         Duration::from_millis(asked_ms.into()).min(self.quote_wait_max)

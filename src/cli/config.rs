@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::{Global, fail, print};
 use crate::config::Loaded;
+use crate::guard::Keys;
 use crate::market::{Clock, Markets};
+use crate::net::Tls;
 
 /// Options of `config`.
 #[derive(Debug, Args)]
@@ -51,6 +53,8 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitCode {
 fn check(loaded: &Loaded) -> Result<(), Box<dyn std::error::Error>> {
     let config = &loaded.config;
     config.check()?;
+    Tls::load(&config.tls)?;
+    config.auth.keys_file.as_deref().map(Keys::read).transpose()?;
     let catalog = config.catalog.load()?;
     Markets::new(catalog, &config.market, &config.quotes, config.state_dir.as_deref(), Clock::system())?;
     Ok(())

@@ -120,6 +120,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// `[limits]` would let nothing through.
+    #[error("{0}")]
+    Limits(String),
     /// `[log]` cannot be used.
     #[error("log.level: {0}")]
     Log(String),

@@ -162,6 +162,7 @@ impl Config {
         if self.grpc.listen == self.http.listen && self.grpc.listen.port() != 0 {
             return Err(ConfigError::SameAddress(self.grpc.listen));
         }
+        self.limits.check().map_err(ConfigError::Limits)?;
         self.log.check().map_err(|problem| ConfigError::Log(problem.to_string()))
     }
 }

@@ -11,11 +11,13 @@ mod mark;
 mod rate;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use axum::http::{HeaderMap, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::api::{Code, Error, LimitRef, Limits, Metrics};
 use crate::net::Peer;
@@ -35,7 +37,12 @@ struct Inner {
     places: Arc<Semaphore>,
     rates: Option<rate::Rates>,
     metrics: Metrics,
+    /// How long a task now waits for a thread, in microseconds.
+    lag_us: AtomicU64,
 }
+
+/// How often the wait for a thread is measured while it is short.
+const LAG_EVERY: Duration = Duration::from_millis(5);
 
 /// What a method asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +62,23 @@ impl Guard {
             keys: ArcSwapOption::from_pointee(keys),
             limits,
             metrics,
+            lag_us: AtomicU64::new(0),
         }))
+    }
+
+    /// Measures how long a task waits for a thread, until `stop`. That is the queue: a request whose turn is too
+    /// far away is refused when it comes, which costs next to nothing, and not after it has waited.
+    pub async fn watch_lag(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let asked = Instant::now();
+            tokio::task::yield_now().await;
+            let lag = asked.elapsed();
+            self.0.lag_us.store(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            // After a long wait at once again: what was in line is done by now.
+            if lag <= self.0.limits.queue_wait_max {
+                tokio::time::sleep(LAG_EVERY).await;
+            }
+        }
     }
 
     /// Puts other keys in force at once.
@@ -80,6 +103,9 @@ impl Guard {
             let message =
                 format!("more than {max} requests a second (option `requests_per_second` in [limits])");
             return Err(Error::exhausted(message, LimitRef::new("requests_per_second", max), wait));
+        }
+        if Duration::from_micros(self.0.lag_us.load(Ordering::Relaxed)) > self.0.limits.queue_wait_max {
+            return Err(self.waited_too_long());
         }
         Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| {
             self.0.metrics.refused("in_flight");
@@ -128,12 +154,12 @@ impl Guard {
         Ok(client.name())
     }
 
-    /// Why a request that waited too long for a thread is not answered.
+    /// Why a request is not answered while the line is too long.
     fn waited_too_long(&self) -> Error {
         self.0.metrics.refused("queue");
         let max = self.0.limits.queue_wait_max;
         let message = format!(
-            "the server has more to do than it can: this request waited over {max:?} for its turn \
+            "the server has more to do than it can: requests wait over {max:?} for their turn \
              (option `queue_wait_max` in [limits])"
         );
         let limit = LimitRef::new("queue_wait_max", format_args!("{}ms", max.as_millis()));

@@ -39,7 +39,7 @@ fi
 # Port 0: the system picks free ports, and the first line of the log says which.
 "$binary" serve --grpc-listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --state-dir "$work/state" \
     --set market.sources=file --set "market.file.path=$root/examples/quotes.json" \
-    --set log.format=json --set serve.drain_delay=0s --set 'grpc.web_origins=https://news.example' 2>"$work/server.log" &
+    --set log.format=json --set serve.drain_delay=0s --set limits.queue_wait_max=30s --set 'grpc.web_origins=https://news.example' 2>"$work/server.log" &
 server=$!
 
 tries=0

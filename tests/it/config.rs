@@ -125,6 +125,8 @@ fn listening_to_the_network_in_plain_text_has_to_be_allowed() {
     check(&[("COINTAG_HTTP__LISTEN", "[::1]:1")]).unwrap();
     let error = check(&[("COINTAG_HTTP__LISTEN", "127.0.0.1:50051")]).unwrap_err();
     assert!(error.contains("grpc.listen and http.listen"), "{error}");
+    let error = check(&[("COINTAG_LIMITS__CONNECTIONS_MAX", "0")]).unwrap_err();
+    assert_eq!(error, "limits.connections_max must be at least 1");
     let error = check(&[("COINTAG_LOG__LEVEL", "cointag=loud")]).unwrap_err();
     assert!(error.starts_with("log.level: "), "{error}");
 }

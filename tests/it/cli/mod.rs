@@ -46,6 +46,10 @@ fn a_bad_configuration_exits_2_with_one_line() {
     let output = run(&["config", "check", "--set", "market.sources=coingeko"]);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).starts_with("error: market.sources: unknown source `coingeko`"));
+    let output = run(&["config", "check", "--set", "tls.cert=/nonexistent.pem"]);
+    assert_eq!((code(&output), stderr(&output).contains("[tls] needs both")), (2, true));
+    let output = run(&["config", "check", "--set", "auth.keys_file=/nonexistent.toml"]);
+    assert_eq!((code(&output), stderr(&output).contains("auth.keys_file")), (2, true));
     assert_eq!(code(&run(&["config", "check"])), 0);
     assert_eq!(code(&run(&["--config", "/nonexistent.toml", "config", "print"])), 2);
     assert_eq!(code(&run(&["--overlay", "/nonexistent.toml", "config", "check"])), 2);

@@ -34,6 +34,8 @@ impl Running {
             "--set",
             "market.sources=file",
             "--set",
+            "limits.queue_wait_max=30s",
+            "--set",
             &path,
         ];
         let mut command = cointag(&[&own, args].concat());

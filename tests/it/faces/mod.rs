@@ -86,6 +86,8 @@ impl TestServer {
         config.market.file.path = Some(PathBuf::from(&*quotes));
         config.serve.drain_delay = Duration::ZERO;
         config.serve.drain_timeout = PATIENCE;
+        // A busy machine is no overload of the server's.
+        config.limits.queue_wait_max = PATIENCE;
         change(&mut config);
         if !config.market.sources.iter().any(|source| source == "file") {
             config.market.file.path = None;

@@ -25,7 +25,7 @@ Examples:
   cointag health
   cointag health --addr 10.0.0.7:50051 --service cointag.v1.TaggerService
   cointag health --addr 127.0.0.1:50051 --tls-ca ca.pem --tls-server-name cointag.example
-  HEALTHCHECK CMD [\"/cointag\", \"health\", \"--docker\"]
+  HEALTHCHECK CMD [\"/usr/local/bin/cointag\", \"health\", \"--docker\"]
 
 Exit: 0 serving, 1 bad arguments, 2 cannot connect, 3 call failed, 4 not serving. With --docker: 0 or 1.")]
 pub(super) struct HealthArgs {

@@ -43,6 +43,7 @@ mod saved;
 #[cfg(feature = "serve")]
 mod settle;
 #[cfg(all(test, feature = "serve"))]
+#[expect(clippy::cast_possible_truncation, reason = "small counts of a simulation")]
 mod simulated_month;
 #[cfg(feature = "serve")]
 pub mod sources;

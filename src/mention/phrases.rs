@@ -129,7 +129,7 @@ impl Beyond {
             return true;
         }
         let three = three.map(fold);
-        if three[0] == b' ' && three[1] == b' ' || three[1] == b' ' && three[2] == b' ' {
+        if three[1] == b' ' && (three[0] == b' ' || three[2] == b' ') {
             return true;
         }
         let (slot, bit) = Self::slot(three);

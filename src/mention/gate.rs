@@ -25,9 +25,8 @@ pub(super) enum Admission {
 /// What is known of the patterns' first words.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// By hashed word: bit n for "a pattern begins with it that counts with the n-th of [`Capitals`]". Small, so
-    /// that the many words that begin nothing are told by one look into the nearest caches.
-    filter: Vec<u8>,
+    /// Tells the many words that begin nothing by one look into the nearest caches.
+    filter: Filter,
     /// The words themselves; a free slot has no length.
     words: Vec<FirstWord>,
     /// First words with the beginning of the second: many names begin with words as common as "the".
@@ -62,8 +61,7 @@ impl Gate {
         // Fewer than two words a pattern: there is always a free slot.
         let slots = (patterns.len() * 2 + 1).next_power_of_two().max(64);
         let mut gate = Self {
-            // At least eight slots a pattern let some 12 % of other words pass.
-            filter: vec![0; slots * 4],
+            filter: Filter::for_words(slots),
             words: vec![FirstWord::default(); slots],
             seconds: HashedSet::for_words(patterns.len()),
             signs: Vec::new(),
@@ -109,7 +107,7 @@ impl Gate {
         let key = Key::of_word(word);
         let second = second_of_pattern(rest);
         if let Some(second) = second {
-            self.seconds.insert(key.and(second));
+            self.seconds.insert(key.and(Key::of_word(second)));
         }
         let entry = self.entry(key, length, needs);
         let least = |slot: &mut Option<Capitals>| *slot = Some(slot.map_or(needs, |least| least.min(needs)));
@@ -128,8 +126,7 @@ impl Gate {
 
     /// The entry of a word, made if need be. `needs`: capitals with which the filter lets it pass.
     fn entry(&mut self, key: Key, length: usize, needs: Capitals) -> &mut FirstWord {
-        let slot = key.slot(self.filter.len());
-        self.filter[slot] |= 0xFF << needs as u8;
+        self.filter.insert(key, needs);
         let mask = self.words.len() - 1;
         let mut slot = key.slot(self.words.len());
         let length = u32::try_from(length).unwrap_or(u32::MAX);
@@ -157,30 +154,31 @@ impl Gate {
         }
     }
 
-    /// What to do at the run of ASCII word bytes at `start..end` of `bytes`.
-    #[inline]
-    pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize) -> Admission {
-        let key = Key::of(bytes, start, end);
-        // Most common words are tickers in capitals: the filter alone would let them pass in any case.
-        let capitals =
-            if lifts_case(bytes, start, end) { Capitals::All } else { written(&bytes[start..end]) };
-        let counts = self.filter[key.slot(self.filter.len())] >> capitals as u8 & 1 != 0;
+    /// Whether nothing begins at the run of ASCII word bytes at `start..end` of `bytes`: a quick look that refuses
+    /// most words. `signs`: whether a sign beside the word may lift the case rule.
+    #[inline(always)]
+    pub(super) fn refuses(&self, bytes: &[u8], start: usize, end: usize, signs: bool) -> bool {
+        let eight = first_eight(bytes, start);
+        let length = end - start;
+        // Most common words are tickers in capitals: the word alone would pass in any case.
+        let lifted = signs && lifts_case(bytes, start, end);
+        let capitals = if lifted { Capitals::All } else { written(eight, length) };
+        let counts = self.filter.may_hold(Key::of_first(eight, length), capitals);
         let beyond = bytes.get(end).is_some_and(|next| *next >= 0x80);
-        let long_capitals = end - start >= 5 && !bytes[start + 1].is_ascii_lowercase();
-        if counts | beyond | long_capitals {
-            self.look_up(&bytes[start..end], &bytes[end..], key, counts.then_some(capitals))
-        } else {
-            Admission::Refused
-        }
+        !(counts | beyond | (length >= PAIR_MIN && !eight.to_le_bytes()[1].is_ascii_lowercase()))
     }
 
-    /// The same for a word before `rest` that may be in the table, if it counts when written in `capitals`.
-    #[inline(never)]
-    fn look_up(&self, word: &[u8], rest: &[u8], key: Key, capitals: Option<Capitals>) -> Admission {
+    /// What to do at the run of ASCII word bytes at `start..end` of `bytes`.
+    pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize) -> Admission {
+        let (word, rest) = (&bytes[start..end], &bytes[end..]);
         if goes_on(rest) {
             return Admission::Walk;
         }
-        if let Some(capitals) = capitals
+        let eight = first_eight(bytes, start);
+        let key = Key::of_first(eight, word.len());
+        let lifted = lifts_case(bytes, start, end);
+        let capitals = if lifted { Capitals::All } else { written(eight, word.len()) };
+        if self.filter.may_hold(key, capitals)
             && let Some(entry) = self.find(key, word.len())
         {
             let admission = self.read(entry, capitals, rest);
@@ -220,12 +218,13 @@ impl Gate {
         {
             return true;
         }
-        (SECOND_MIN..=length).any(|length| self.seconds.holds(first.and(&second[..length])))
+        let eight = first_eight(second, 0);
+        (SECOND_MIN..=length).any(|length| self.seconds.holds(first.and(Key::of_first(eight, length))))
     }
 
     /// Whether a word in capitals may be a pair written as one.
     fn ends_in_quote(&self, word: &[u8]) -> bool {
-        word.len() >= 5
+        word.len() >= PAIR_MIN
             && !word[..3].iter().any(u8::is_ascii_lowercase)
             && self.pair_quotes.iter().any(|quote| {
                 word.strip_suffix(quote.as_bytes()).is_some_and(|base| {
@@ -276,6 +275,9 @@ fn word_length(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| is_ascii_word(**byte)).count()
 }
 
+/// A pair written as one word is no shorter than this.
+const PAIR_MIN: usize = 5;
+
 /// How much of a second word is looked at: enough to tell "the graph" from "the group".
 const SECOND_MAX: usize = 4;
 const SECOND_MIN: usize = 2;
@@ -294,6 +296,38 @@ fn goes_on(rest: &[u8]) -> bool {
         [0xE2, 0x80, third, ..] => *third < 0x90,
         [first, ..] => *first >= 0x80,
         [] => false,
+    }
+}
+
+/// A set of words, each with the capitals that it needs. May hold a word that was never put in, or with fewer
+/// capitals; never loses one.
+#[derive(Debug)]
+struct Filter(Vec<u8>);
+
+impl Filter {
+    /// A slot holds the capitals in its two lowest bits and a tag of the word in the others.
+    const FREE: u8 = 0b11;
+    const CAPITALS: u8 = 0b11;
+    /// The tag of a slot that several words share.
+    const ANY: u8 = 0b1111_1100;
+
+    fn for_words(count: usize) -> Self {
+        Self(vec![Self::FREE; (count * 4).next_power_of_two()])
+    }
+
+    fn insert(&mut self, key: Key, needs: Capitals) {
+        let slot = key.slot(self.0.len());
+        let held = self.0[slot];
+        let shared = held != Self::FREE && held & !Self::CAPITALS != key.tag();
+        let tag = if shared { Self::ANY } else { key.tag() };
+        self.0[slot] = tag | (held & Self::CAPITALS).min(needs as u8);
+    }
+
+    #[inline]
+    fn may_hold(&self, key: Key, capitals: Capitals) -> bool {
+        let slot = self.0[key.slot(self.0.len())];
+        let tag = slot & !Self::CAPITALS;
+        (slot & Self::CAPITALS <= capitals as u8) & ((tag == key.tag()) | (tag == Self::ANY))
     }
 }
 
@@ -317,6 +351,16 @@ impl HashedSet {
     }
 }
 
+/// The eight bytes from `start` on, zeros past the end of the text.
+#[inline]
+pub(super) fn first_eight(bytes: &[u8], start: usize) -> u64 {
+    let rest = &bytes[start..];
+    match rest.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => rest.iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte)),
+    }
+}
+
 /// A word as a number; letters of either case are equal. Up to eight bytes the number is the word, beyond that
 /// it is a hash of its first eight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -328,16 +372,11 @@ impl Key {
     const RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
     const CASE_BITS: u64 = 0x2020_2020_2020_2020;
 
-    /// Of the word at `start..end` of a text, which is not empty.
+    /// Of the word of `length` bytes, one at least, that begins with these eight bytes.
     #[inline]
-    fn of(bytes: &[u8], start: usize, end: usize) -> Self {
-        match bytes[start..].first_chunk::<8>() {
-            Some(eight) => {
-                let beyond = 64 - 8 * (end - start).min(8);
-                Self((u64::from_le_bytes(*eight) | Self::CASE_BITS) << beyond >> beyond)
-            }
-            None => Self::of_word(&bytes[start..end]),
-        }
+    fn of_first(eight: u64, length: usize) -> Self {
+        let beyond = 64 - 8 * length.min(8);
+        Self((eight | Self::CASE_BITS) << beyond >> beyond)
     }
 
     fn of_word(word: &[u8]) -> Self {
@@ -345,8 +384,15 @@ impl Key {
     }
 
     /// Joined with the beginning of the next word.
-    fn and(self, second: &[u8]) -> Self {
-        Self(self.0.wrapping_mul(Self::RATIO).rotate_left(23) ^ Self::of_word(second).0)
+    fn and(self, second: Self) -> Self {
+        Self(self.0.wrapping_mul(Self::RATIO).rotate_left(23) ^ second.0)
+    }
+
+    /// Six bits in the place of a filter's tag that have little to do with the slot.
+    #[inline]
+    fn tag(self) -> u8 {
+        let tag = (self.0.wrapping_mul(Self::RATIO) >> 32).to_le_bytes()[0] & !Filter::CAPITALS;
+        if tag == Filter::ANY { 0 } else { tag }
     }
 
     /// Its slot among `slots`.

@@ -53,9 +53,12 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
             events &= events - 1;
             let at = base + bit;
             if starts >> bit & 1 != 0 {
-                let end = at + (marks.words >> bit).trailing_ones() as usize;
-                let end = if end == base + SIZE { word_end(bytes, end) } else { end };
-                ascii_word(lexicon, text, at, end, hit);
+                let bits = (marks.words >> bit).trailing_ones() as usize;
+                let end = at + bits;
+                let end = if bit + bits == SIZE { word_end(bytes, end) } else { end };
+                if !lexicon.gate.refuses(bytes, at, end, marks.may_lift(bit, bit + bits)) {
+                    ascii_word(lexicon, text, at, end, hit);
+                }
             } else if marks.beyond >> bit & 1 != 0 {
                 from = beyond_ascii(lexicon, text, at, hit);
                 events = if from < base + SIZE { events & !0 << (from - base) } else { 0 };
@@ -117,7 +120,6 @@ fn word_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// A run of ASCII word bytes at which a word starts.
-#[inline]
 fn ascii_word(lexicon: &Lexicon, text: &str, start: usize, end: usize, hit: &mut dyn FnMut(Hit)) {
     match lexicon.gate.admits(text.as_bytes(), start, end) {
         Admission::Refused => {}

@@ -15,7 +15,7 @@ pub(super) struct Marks {
     pub(super) words: u64,
     /// Bytes beyond ASCII.
     pub(super) beyond: u64,
-    /// Bytes that can lift the case rule of a word beside them.
+    /// Bytes that can lift the case rule of a word beside them, all beyond ASCII among them.
     pub(super) lifting: u64,
     /// The signs asked for.
     pub(super) signs: u64,
@@ -47,7 +47,7 @@ impl Marks {
 }
 
 impl Marks {
-    /// Whether the case rule may be lifted for the word from bit `start` to before bit `end`.
+    /// Whether such a byte stands beside the word from bit `start` to before bit `end`.
     #[inline]
     pub(super) fn may_lift(&self, start: usize, end: usize) -> bool {
         // Beyond the block's edges nothing is known.

@@ -26,7 +26,7 @@ pub(super) enum Admission {
 #[derive(Debug)]
 pub(super) struct Gate {
     /// Tells the many words that begin nothing by one look into the nearest caches.
-    filter: Filter,
+    filter: HashedSet,
     /// The words themselves; a free slot has no length.
     words: Vec<FirstWord>,
     /// First words with the beginning of the second: many names begin with words as common as "the".
@@ -61,9 +61,9 @@ impl Gate {
         // Fewer than two words a pattern: there is always a free slot.
         let slots = (patterns.len() * 2 + 1).next_power_of_two().max(64);
         let mut gate = Self {
-            filter: Filter::for_words(slots),
+            filter: HashedSet::with_bits(slots * 32),
             words: vec![FirstWord::default(); slots],
-            seconds: HashedSet::for_words(patterns.len()),
+            seconds: HashedSet::with_bits(slots * 8),
             signs: Vec::new(),
             after_signs: [false; 128],
             symbols: Vec::new(),
@@ -126,7 +126,9 @@ impl Gate {
 
     /// The entry of a word, made if need be. `needs`: capitals with which the filter lets it pass.
     fn entry(&mut self, key: Key, length: usize, needs: Capitals) -> &mut FirstWord {
-        self.filter.insert(key, needs);
+        for case in ways_to_write(key.0, length, needs) {
+            self.filter.insert(case);
+        }
         let mask = self.words.len() - 1;
         let mut slot = key.slot(self.words.len());
         let length = u32::try_from(length).unwrap_or(u32::MAX);
@@ -155,17 +157,15 @@ impl Gate {
     }
 
     /// Whether nothing begins at the run of ASCII word bytes at `start..end` of `bytes`: a quick look that refuses
-    /// most words. `signs`: whether a sign beside the word may lift the case rule.
+    /// most words. `signs`: whether there may be a sign beside the word, or what is no ASCII.
     #[inline(always)]
     pub(super) fn refuses(&self, bytes: &[u8], start: usize, end: usize, signs: bool) -> bool {
         let eight = first_eight(bytes, start);
         let length = end - start;
         // Most common words are tickers in capitals: the word alone would pass in any case.
-        let lifted = signs && lifts_case(bytes, start, end);
-        let capitals = if lifted { Capitals::All } else { written(eight, length) };
-        let counts = self.filter.may_hold(Key::of_first(eight, length), capitals);
-        let beyond = bytes.get(end).is_some_and(|next| *next >= 0x80);
-        !(counts | beyond | (length >= PAIR_MIN && !eight.to_le_bytes()[1].is_ascii_lowercase()))
+        let counts = self.filter.holds(Key::of_first(eight | REST_CASE_BITS, length, 0));
+        let may_be_pair = (length >= PAIR_MIN) & !eight.to_le_bytes()[1].is_ascii_lowercase();
+        !(counts | may_be_pair) && !(signs && has_sign(bytes, start, end))
     }
 
     /// What to do at the run of ASCII word bytes at `start..end` of `bytes`.
@@ -175,12 +175,10 @@ impl Gate {
             return Admission::Walk;
         }
         let eight = first_eight(bytes, start);
-        let key = Key::of_first(eight, word.len());
+        let key = Key::of_first(eight, word.len(), CASE_BITS);
         let lifted = lifts_case(bytes, start, end);
         let capitals = if lifted { Capitals::All } else { written(eight, word.len()) };
-        if self.filter.may_hold(key, capitals)
-            && let Some(entry) = self.find(key, word.len())
-        {
+        if let Some(entry) = self.find(key, word.len()) {
             let admission = self.read(entry, capitals, rest);
             if admission != Admission::Refused {
                 return admission;
@@ -219,7 +217,8 @@ impl Gate {
             return true;
         }
         let eight = first_eight(second, 0);
-        (SECOND_MIN..=length).any(|length| self.seconds.holds(first.and(Key::of_first(eight, length))))
+        (SECOND_MIN..=length)
+            .any(|length| self.seconds.holds(first.and(Key::of_first(eight, length, CASE_BITS))))
     }
 
     /// Whether a word in capitals may be a pair written as one.
@@ -299,45 +298,13 @@ fn goes_on(rest: &[u8]) -> bool {
     }
 }
 
-/// A set of words, each with the capitals that it needs. May hold a word that was never put in, or with fewer
-/// capitals; never loses one.
-#[derive(Debug)]
-struct Filter(Vec<u8>);
-
-impl Filter {
-    /// A slot holds the capitals in its two lowest bits and a tag of the word in the others.
-    const FREE: u8 = 0b11;
-    const CAPITALS: u8 = 0b11;
-    /// The tag of a slot that several words share.
-    const ANY: u8 = 0b1111_1100;
-
-    fn for_words(count: usize) -> Self {
-        Self(vec![Self::FREE; (count * 4).next_power_of_two()])
-    }
-
-    fn insert(&mut self, key: Key, needs: Capitals) {
-        let slot = key.slot(self.0.len());
-        let held = self.0[slot];
-        let shared = held != Self::FREE && held & !Self::CAPITALS != key.tag();
-        let tag = if shared { Self::ANY } else { key.tag() };
-        self.0[slot] = tag | (held & Self::CAPITALS).min(needs as u8);
-    }
-
-    #[inline]
-    fn may_hold(&self, key: Key, capitals: Capitals) -> bool {
-        let slot = self.0[key.slot(self.0.len())];
-        let tag = slot & !Self::CAPITALS;
-        (slot & Self::CAPITALS <= capitals as u8) & ((tag == key.tag()) | (tag == Self::ANY))
-    }
-}
-
 /// A set of hashed words, one bit each. May hold a word that was never put in, never loses one.
 #[derive(Debug)]
 struct HashedSet(Vec<u64>);
 
 impl HashedSet {
-    fn for_words(count: usize) -> Self {
-        Self(vec![0; (count * 16).next_power_of_two().max(64) / 64])
+    fn with_bits(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
     }
 
     fn insert(&mut self, key: Key) {
@@ -349,6 +316,31 @@ impl HashedSet {
         let slot = key.slot(self.0.len() * 64);
         self.0[slot / 64] & (1 << (slot % 64)) != 0
     }
+}
+
+/// Where a small letter differs from its capital, in eight bytes and in all of them but the first two.
+const CASE_BITS: u64 = 0x2020_2020_2020_2020;
+const REST_CASE_BITS: u64 = 0x2020_2020_2020_0000;
+
+/// The keys, with the case of their first two bytes, of a word that counts when written with the capitals that it
+/// `needs`.
+fn ways_to_write(key: u64, length: usize, needs: Capitals) -> impl Iterator<Item = Key> {
+    let capital = move |byte: usize| {
+        let letter = key.to_le_bytes()[byte];
+        // A capital `_` is one too: folding has set its case bit.
+        if letter.is_ascii_lowercase() || letter == b'_' | 0x20 { 0x20 << (8 * byte) } else { 0 }
+    };
+    [0, capital(0), capital(1), capital(0) | capital(1)]
+        .into_iter()
+        .map(move |capitals| key & !capitals)
+        .filter(move |written_so| written(*written_so, length) >= needs)
+        .map(Key)
+}
+
+/// Whether a sign lifts the case rule, or the word is not surely over.
+#[inline(never)]
+fn has_sign(bytes: &[u8], start: usize, end: usize) -> bool {
+    lifts_case(bytes, start, end) || goes_on(&bytes[end..])
 }
 
 /// The eight bytes from `start` on, zeros past the end of the text.
@@ -370,13 +362,13 @@ impl Key {
     /// Words up to this length are told apart by key and length alone.
     const EXACT: usize = 8;
     const RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
-    const CASE_BITS: u64 = 0x2020_2020_2020_2020;
 
-    /// Of the word of `length` bytes, one at least, that begins with these eight bytes.
+    /// Of the word of `length` bytes, one at least, that begins with these eight bytes. `case_bits` are set in it:
+    /// letters of either case are equal where they are.
     #[inline]
-    fn of_first(eight: u64, length: usize) -> Self {
+    fn of_first(eight: u64, length: usize, case_bits: u64) -> Self {
         let beyond = 64 - 8 * length.min(8);
-        Self((eight | Self::CASE_BITS) << beyond >> beyond)
+        Self((eight | case_bits) << beyond >> beyond)
     }
 
     fn of_word(word: &[u8]) -> Self {
@@ -386,13 +378,6 @@ impl Key {
     /// Joined with the beginning of the next word.
     fn and(self, second: Self) -> Self {
         Self(self.0.wrapping_mul(Self::RATIO).rotate_left(23) ^ second.0)
-    }
-
-    /// Six bits in the place of a filter's tag that have little to do with the slot.
-    #[inline]
-    fn tag(self) -> u8 {
-        let tag = (self.0.wrapping_mul(Self::RATIO) >> 32).to_le_bytes()[0] & !Filter::CAPITALS;
-        if tag == Filter::ANY { 0 } else { tag }
     }
 
     /// Its slot among `slots`.

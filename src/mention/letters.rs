@@ -53,8 +53,8 @@ pub(super) fn lifts_case(bytes: &[u8], start: usize, end: usize) -> bool {
 /// Whether a byte can lift the case rule from the byte before a word to the second one after it.
 #[inline]
 pub(super) fn may_lift(byte: u8) -> bool {
-    // Digits and their neighbours from `#` to `:` stand together; the letters' own bytes are none of them.
-    byte.wrapping_sub(b'#') <= b':' - b'#' || byte == 0xE2
+    // Digits and signs from `#` to `:` stand together.
+    byte.wrapping_sub(b'#') <= b':' - b'#' && byte != b'.' && byte != b',' || byte >= 0x80
 }
 
 /// Whether the letters of `surface` stand in a case that `rule` allows for `written`.

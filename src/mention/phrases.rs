@@ -39,10 +39,6 @@ impl Phrases {
         phrases
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     /// Whether `place` lies in one of them. A ticker in `capitals` is not the word of a phrase in lower case.
     pub(super) fn hold(&self, text: &str, place: &Range<usize>, capitals: bool) -> bool {
         self.may_hold(text, place) && self.search(text, place, capitals)

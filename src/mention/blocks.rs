@@ -35,6 +35,12 @@ impl Marks {
         }
     }
 
+    /// Where such a byte may stand beside a word that begins with this byte, and beside one that ends with it.
+    /// Beyond the edges of the block nothing is known.
+    pub(super) fn beside_lifting(&self) -> (u64, u64) {
+        (self.lifting << 1 | 1, self.lifting >> 1 | self.lifting >> 2 | 0b11 << (SIZE - 2))
+    }
+
     fn of(block: &[u8; SIZE], signs: &[u8]) -> Self {
         let words = mask(block, |byte| {
             (byte | 0x20).wrapping_sub(b'a') < 26 || byte.wrapping_sub(b'0') < 10 || byte == b'_'
@@ -43,16 +49,6 @@ impl Marks {
         let lifting = mask(block, letters::may_lift);
         let signs = signs.iter().fold(0, |marks, sign| marks | mask(block, |byte| byte == *sign));
         Self { words, beyond, lifting, signs }
-    }
-}
-
-impl Marks {
-    /// Whether such a byte stands beside the word from bit `start` to before bit `end`.
-    #[inline]
-    pub(super) fn may_lift(&self, start: usize, end: usize) -> bool {
-        // Beyond the block's edges nothing is known.
-        let inside = start > 0 && end + 1 < SIZE;
-        !inside || self.lifting << (SIZE - 2 - end) >> (SIZE - 2 - end + start - 1) != 0
     }
 }
 

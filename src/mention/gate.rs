@@ -25,15 +25,18 @@ pub(super) enum Admission {
 /// What is known of the patterns' first words.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// Tells the many words that begin nothing by one look into the nearest caches.
+    /// First words in every case in which a pattern counts: of patterns that go on with a second word together
+    /// with its beginning. Tells the many words that begin nothing by two looks into the nearest caches.
     filter: HashedSet,
     /// The words themselves; a free slot has no length.
     words: Vec<FirstWord>,
-    /// First words with the beginning of the second: many names begin with words as common as "the".
+    /// First words with more of the second: many names begin with words as common as "the".
     seconds: HashedSet,
     /// ASCII punctuation with which a pattern begins, and what follows it there (without the high bit).
     pub(super) signs: Vec<u8>,
     after_signs: [bool; 128],
+    /// Whether a word follows each of these signs.
+    pub(super) signs_lead_words: bool,
     /// Other characters with which a pattern begins and at which no word starts by itself. Sorted.
     symbols: Vec<char>,
     /// All characters beyond ASCII with which a pattern begins. Sorted.
@@ -66,6 +69,7 @@ impl Gate {
             seconds: HashedSet::with_bits(slots * 8),
             signs: Vec::new(),
             after_signs: [false; 128],
+            signs_lead_words: true,
             symbols: Vec::new(),
             first_chars: Vec::new(),
             pair_quotes: pair_quotes.iter().cloned().collect(),
@@ -96,39 +100,40 @@ impl Gate {
             self.signs.push(pattern[0]);
         }
         let next = pattern.get(1).copied().unwrap_or_default();
+        self.signs_lead_words &= is_ascii_word(next);
         self.after_signs[(next & 0x7F) as usize] = true;
         self.after_signs[(next.to_ascii_uppercase() & 0x7F) as usize] = true;
     }
 
     fn insert_words(&mut self, index: u32, pattern: &[u8], meanings: &[Meaning]) {
         let needs = meanings.iter().map(Meaning::needs).min().unwrap_or_default();
+        let least = |slot: &mut Option<Capitals>| *slot = Some(slot.map_or(needs, |least| least.min(needs)));
         let length = word_length(pattern);
         let (word, rest) = pattern.split_at(length);
         let key = Key::of_word(word);
-        let second = second_of_pattern(rest);
-        if let Some(second) = second {
-            self.seconds.insert(key.and(Key::of_word(second)));
-        }
-        let entry = self.entry(key, length, needs);
-        let least = |slot: &mut Option<Capitals>| *slot = Some(slot.map_or(needs, |least| least.min(needs)));
-        if second.is_some() {
+        let entry = self.entry(key, length);
+        if let Some(second) = second_of_pattern(rest) {
             least(&mut entry.longer);
-        } else if rest.is_empty() && length <= Key::EXACT {
+            self.seconds.insert(key.and(Key::of_word(second)));
+            let second = Key::of_word(&second[..SECOND_MIN]);
+            ways_to_write(key, length, needs).for_each(|way| self.filter.insert(way.and(second)));
+            return;
+        }
+        if rest.is_empty() && length <= Key::EXACT {
             entry.alone = Some((index, needs));
         } else {
             least(&mut entry.other);
         }
+        ways_to_write(key, length, needs).for_each(|way| self.filter.insert(way));
         if rest.is_empty() && meanings.iter().any(may_be_plural) {
-            let entry = self.entry(Key::of_word(&[word, b"s"].concat()), length + 1, needs);
-            least(&mut entry.plural);
+            let key = Key::of_word(&[word, b"s"].concat());
+            least(&mut self.entry(key, length + 1).plural);
+            ways_to_write(key, length + 1, needs).for_each(|way| self.filter.insert(way));
         }
     }
 
-    /// The entry of a word, made if need be. `needs`: capitals with which the filter lets it pass.
-    fn entry(&mut self, key: Key, length: usize, needs: Capitals) -> &mut FirstWord {
-        for case in ways_to_write(key.0, length, needs) {
-            self.filter.insert(case);
-        }
+    /// The entry of a word, made if need be.
+    fn entry(&mut self, key: Key, length: usize) -> &mut FirstWord {
         let mask = self.words.len() - 1;
         let mut slot = key.slot(self.words.len());
         let length = u32::try_from(length).unwrap_or(u32::MAX);
@@ -156,16 +161,21 @@ impl Gate {
         }
     }
 
-    /// Whether nothing begins at the run of ASCII word bytes at `start..end` of `bytes`: a quick look that refuses
-    /// most words. `signs`: whether there may be a sign beside the word, or what is no ASCII.
+    /// Whether something may begin at the run of ASCII word bytes at `start..end` of `bytes`: a quick look that
+    /// refuses most words. `signs`: whether a sign beside the word may lift the case rule.
+    ///
+    /// It takes no branch that depends on the word: a guess gone wrong costs more than all of it.
     #[inline(always)]
-    pub(super) fn refuses(&self, bytes: &[u8], start: usize, end: usize, signs: bool) -> bool {
-        let eight = first_eight(bytes, start);
+    pub(super) fn passes(&self, bytes: &[u8], start: usize, end: usize, signs: bool) -> bool {
+        let (eight, after) = (first_eight(bytes, start), first_eight(bytes, end));
         let length = end - start;
         // Most common words are tickers in capitals: the word alone would pass in any case.
-        let counts = self.filter.holds(Key::of_first(eight | REST_CASE_BITS, length, 0));
-        let may_be_pair = (length >= PAIR_MIN) & !eight.to_le_bytes()[1].is_ascii_lowercase();
-        !(counts | may_be_pair) && !(signs && has_sign(bytes, start, end))
+        let word = Key::of_first(eight | REST_CASE_BITS, length);
+        let second = Key::of_first(after >> 8 | CASE_BITS, SECOND_MIN);
+        let [separator, next, ..] = after.to_le_bytes();
+        let odd = (after & 0x80_8080 != 0) | (separator <= b' ') & (next <= b' ');
+        let pair = (length >= PAIR_MIN) & !eight.to_le_bytes()[1].is_ascii_lowercase();
+        self.filter.holds(word) | self.filter.holds(word.and(second)) | odd | pair | signs
     }
 
     /// What to do at the run of ASCII word bytes at `start..end` of `bytes`.
@@ -175,7 +185,7 @@ impl Gate {
             return Admission::Walk;
         }
         let eight = first_eight(bytes, start);
-        let key = Key::of_first(eight, word.len(), CASE_BITS);
+        let key = Key::of_first(eight | CASE_BITS, word.len());
         let lifted = lifts_case(bytes, start, end);
         let capitals = if lifted { Capitals::All } else { written(eight, word.len()) };
         if let Some(entry) = self.find(key, word.len()) {
@@ -218,7 +228,7 @@ impl Gate {
         }
         let eight = first_eight(second, 0);
         (SECOND_MIN..=length)
-            .any(|length| self.seconds.holds(first.and(Key::of_first(eight, length, CASE_BITS))))
+            .any(|length| self.seconds.holds(first.and(Key::of_first(eight | CASE_BITS, length))))
     }
 
     /// Whether a word in capitals may be a pair written as one.
@@ -324,23 +334,17 @@ const REST_CASE_BITS: u64 = 0x2020_2020_2020_0000;
 
 /// The keys, with the case of their first two bytes, of a word that counts when written with the capitals that it
 /// `needs`.
-fn ways_to_write(key: u64, length: usize, needs: Capitals) -> impl Iterator<Item = Key> {
+fn ways_to_write(key: Key, length: usize, needs: Capitals) -> impl Iterator<Item = Key> {
     let capital = move |byte: usize| {
-        let letter = key.to_le_bytes()[byte];
-        // A capital `_` is one too: folding has set its case bit.
+        let letter = key.0.to_le_bytes()[byte];
+        // `_` is as good as a capital: folding has set its case bit.
         if letter.is_ascii_lowercase() || letter == b'_' | 0x20 { 0x20 << (8 * byte) } else { 0 }
     };
     [0, capital(0), capital(1), capital(0) | capital(1)]
         .into_iter()
-        .map(move |capitals| key & !capitals)
+        .map(move |capitals| key.0 & !capitals)
         .filter(move |written_so| written(*written_so, length) >= needs)
         .map(Key)
-}
-
-/// Whether a sign lifts the case rule, or the word is not surely over.
-#[inline(never)]
-fn has_sign(bytes: &[u8], start: usize, end: usize) -> bool {
-    lifts_case(bytes, start, end) || goes_on(&bytes[end..])
 }
 
 /// The eight bytes from `start` on, zeros past the end of the text.
@@ -363,12 +367,11 @@ impl Key {
     const EXACT: usize = 8;
     const RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
 
-    /// Of the word of `length` bytes, one at least, that begins with these eight bytes. `case_bits` are set in it:
-    /// letters of either case are equal where they are.
+    /// Of the word of `length` bytes, one at least, that begins with these eight bytes.
     #[inline]
-    fn of_first(eight: u64, length: usize, case_bits: u64) -> Self {
+    fn of_first(eight: u64, length: usize) -> Self {
         let beyond = 64 - 8 * length.min(8);
-        Self((eight | case_bits) << beyond >> beyond)
+        Self(eight << beyond >> beyond)
     }
 
     fn of_word(word: &[u8]) -> Self {

@@ -37,6 +37,8 @@ const ROUNDS: usize = 7;
 /// Answers every request with an empty response. The other calls of the service are not called.
 struct Echo;
 
+type NoStream = tokio_stream::Empty<Result<pb::TagStreamResponse, tonic::Status>>;
+
 #[tonic::async_trait]
 impl TaggerService for Echo {
     async fn tag(
@@ -45,6 +47,22 @@ impl TaggerService for Echo {
     ) -> Result<tonic::Response<pb::TagResponse>, tonic::Status> {
         let id = request.into_inner().document.and_then(|document| document.id);
         Ok(tonic::Response::new(pb::TagResponse { id, ..pb::TagResponse::default() }))
+    }
+
+    async fn batch_tag(
+        &self,
+        _: tonic::Request<pb::BatchTagRequest>,
+    ) -> Result<tonic::Response<pb::BatchTagResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("the echo answers Tag alone"))
+    }
+
+    type TagStreamStream = NoStream;
+
+    async fn tag_stream(
+        &self,
+        _: tonic::Request<tonic::Streaming<pb::TagStreamRequest>>,
+    ) -> Result<tonic::Response<NoStream>, tonic::Status> {
+        Err(tonic::Status::unimplemented("the echo answers Tag alone"))
     }
 }
 

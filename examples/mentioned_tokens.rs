@@ -2,6 +2,8 @@
 //!
 //!     cargo run --example mentioned_tokens -- http://127.0.0.1:50051 'Bitcoin slips as $ETH holds'
 
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+
 use cointag::grpc::pb;
 use cointag::grpc::pb::tagger_service_client::TaggerServiceClient;
 

@@ -59,7 +59,9 @@ impl IntoResponse for Failure {
         let headers = response.headers_mut();
         if let ErrorFields::Ours(Error { retry_after_s: Some(seconds), .. }) = &self.body.error {
             // The header knows whole seconds only; the body has the rest.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.ceil().clamp(0.0, 3600.0) as u16));
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to an hour")]
+            let seconds = seconds.ceil().clamp(0.0, 3600.0) as u16;
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

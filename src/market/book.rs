@@ -105,6 +105,13 @@ impl Snapshot {
         self.quote(token).is_some_and(|quote| age(quote, now) <= self.freshness.fresh_for)
     }
 
+    /// Whether the price of `token` is younger than this part of the time for which prices are fresh.
+    #[cfg(feature = "serve")]
+    pub(super) fn is_younger(&self, token: TokenIndex, now: Timestamp, part: f64) -> bool {
+        let limit = self.freshness.fresh_for.mul_f64(part);
+        self.quote(token).is_some_and(|quote| age(quote, now) <= limit)
+    }
+
     /// The place in the order of preference of the source whose quote is held.
     pub fn place(&self, token: TokenIndex) -> Option<usize> {
         Some(self.entries.get(token.at())?.held.as_ref()?.place)

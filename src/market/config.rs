@@ -20,6 +20,18 @@ pub struct MarketConfig {
     pub coingecko: SourceConfig,
     /// `[market.coinpaprika]`.
     pub coinpaprika: SourceConfig,
+    /// `[market.coinmarketcap]`.
+    pub coinmarketcap: SourceConfig,
+    /// `[market.defillama]`.
+    pub defillama: SourceConfig,
+    /// `[market.binance]`.
+    pub binance: SourceConfig,
+    /// `[market.coinbase]`.
+    pub coinbase: SourceConfig,
+    /// `[market.okx]`.
+    pub okx: SourceConfig,
+    /// `[market.kraken]`.
+    pub kraken: SourceConfig,
     /// `[market.file]`.
     pub file: FileConfig,
 }
@@ -27,9 +39,15 @@ pub struct MarketConfig {
 impl Default for MarketConfig {
     fn default() -> Self {
         Self {
-            sources: vec!["coingecko".to_owned(), "coinpaprika".to_owned()],
+            sources: ["coingecko", "coinpaprika", "coinmarketcap", "defillama"].map(String::from).into(),
             coingecko: SourceConfig::default(),
             coinpaprika: SourceConfig::default(),
+            coinmarketcap: SourceConfig::default(),
+            defillama: SourceConfig::default(),
+            binance: SourceConfig::default(),
+            coinbase: SourceConfig::default(),
+            okx: SourceConfig::default(),
+            kraken: SourceConfig::default(),
             file: FileConfig::default(),
         }
     }
@@ -41,6 +59,12 @@ impl MarketConfig {
         match name {
             "coingecko" => Some(&self.coingecko),
             "coinpaprika" => Some(&self.coinpaprika),
+            "coinmarketcap" => Some(&self.coinmarketcap),
+            "defillama" => Some(&self.defillama),
+            "binance" => Some(&self.binance),
+            "coinbase" => Some(&self.coinbase),
+            "okx" => Some(&self.okx),
+            "kraken" => Some(&self.kraken),
             _ => None,
         }
     }
@@ -82,8 +106,8 @@ pub struct FileConfig {
     pub path: Option<PathBuf>,
 }
 
-/// `[quotes]`: how old a price may be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `[quotes]`: how old a price may be, and when one is doubted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotesConfig {
     /// Up to this age a price is fresh.
@@ -92,12 +116,15 @@ pub struct QuotesConfig {
     /// Up to this age it is told, as stale; an older one is withheld.
     #[serde(with = "super::human_duration")]
     pub expire_after: Duration,
+    /// A price that jumps by more than this percent while another source says otherwise is held back until a
+    /// second look, for 5 minutes at most.
+    pub jump_pct: f64,
 }
 
 impl Default for QuotesConfig {
     fn default() -> Self {
         let Freshness { fresh_for, expire_after } = Freshness::default();
-        Self { fresh_for, expire_after }
+        Self { fresh_for, expire_after, jump_pct: 25.0 }
     }
 }
 

@@ -16,6 +16,12 @@ pub enum SourceError {
         /// What the market asked for, if it did.
         retry_after: Option<Duration>,
     },
+    /// The day's credits are used up at the market, or the month's: do not ask before it turns.
+    #[error("out of credits for this {}", if *month { "month" } else { "day" })]
+    OutOfCredits {
+        /// The month's, not only the day's.
+        month: bool,
+    },
     /// Refused for reasons that may pass, such as an address limit at the edge: stop for some minutes.
     #[error("refused the call ({status})")]
     Refused {
@@ -81,6 +87,9 @@ pub enum MarketError {
     /// `[quotes]` contradicts itself.
     #[error("quotes.expire_after must not be shorter than quotes.fresh_for")]
     Freshness,
+    /// `[quotes]` has a limit that means nothing.
+    #[error("quotes.jump_pct must be above 0, such as 25")]
+    Jump,
     /// The operator's file of prices cannot be read.
     #[error("market.file.path: {}: {problem}", path.display())]
     File {

@@ -3,9 +3,12 @@
 //! Tells answers from failures of the connection; what a status or a body means is each source's to say.
 //! Never puts a key anywhere but in a header, and never lets a URL into an error.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 
 use super::error::{MarketError, PassingFault, SourceError};
@@ -31,7 +34,7 @@ pub(crate) struct Http {
 pub(crate) struct Answer {
     /// HTTP status.
     pub(crate) status: u16,
-    /// The header in seconds; `None`: absent, 0 or nonsense.
+    /// How long to leave the market alone, as its headers say; `None`: absent, 0 or nonsense.
     pub(crate) retry_after: Option<Duration>,
     /// The whole body of a good answer, the start of an error's.
     pub(crate) body: Vec<u8>,
@@ -44,6 +47,8 @@ pub(crate) struct Endpoint {
     base_url: Url,
     key: Option<(HeaderName, HeaderValue)>,
     timeout: Duration,
+    /// Counts the calls over the wire.
+    calls: Arc<AtomicU32>,
 }
 
 impl Http {
@@ -64,19 +69,26 @@ impl Endpoint {
         base_url: Url,
         key: Option<(HeaderName, HeaderValue)>,
         timeout: Duration,
+        calls: Arc<AtomicU32>,
     ) -> Self {
         let key = key.map(|(name, mut value)| {
             value.set_sensitive(true);
             (name, value)
         });
-        Self { http, base_url, key, timeout }
+        Self { http, base_url, key, timeout, calls }
+    }
+
+    /// Whether it asks with a key.
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// Asks `path` below the base URL. `query` must be encoded.
     pub(crate) async fn get(&self, path: &str, query: &str) -> Result<Answer, SourceError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let mut url = self.base_url.clone();
         url.set_path(&format!("{}{path}", self.base_url.path().trim_end_matches('/')));
-        url.set_query(Some(query));
+        url.set_query((!query.is_empty()).then_some(query));
         let mut request = self.http.client.get(url).timeout(self.timeout);
         if let Some((name, value)) = &self.key {
             request = request.header(name, value);
@@ -88,7 +100,7 @@ impl Endpoint {
 
 async fn read(mut response: Response) -> Result<Answer, SourceError> {
     let status = response.status();
-    let retry_after = retry_after(response.headers().get(RETRY_AFTER));
+    let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
     loop {
         let chunk = match response.chunk().await {
@@ -110,10 +122,23 @@ async fn read(mut response: Response) -> Result<Answer, SourceError> {
     Ok(Answer { status: status.as_u16(), retry_after, body })
 }
 
-/// Whole seconds above 0; anything else leaves the wait to our own back-off.
-fn retry_after(header: Option<&HeaderValue>) -> Option<Duration> {
-    let seconds: u64 = header?.to_str().ok()?.trim().parse().ok()?;
-    (seconds > 0).then(|| Duration::from_secs(seconds))
+/// `Retry-After` in whole seconds or as a date, or CoinMarketCap's time of reset. Anything else, and what lies
+/// in the past, leaves the wait to our own back-off.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp());
+    let reset = || {
+        let text = text(HeaderName::from_static("x-ratelimit-reset"))?;
+        Timestamp::strptime("%Y-%m-%d %H:%M:%S %z", text).ok()
+    };
+    let stated = text(RETRY_AFTER);
+    if let Some(seconds) = stated.as_deref().and_then(|stated| stated.parse().ok()) {
+        return Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero());
+    }
+    let until = stated.as_deref().and_then(date).or_else(reset)?;
+    // By the market's own clock where it tells it: ours may be wrong.
+    let now = text(DATE).as_deref().and_then(date).unwrap_or_else(Timestamp::now);
+    Duration::try_from(until.duration_since(now)).ok().filter(|wait| !wait.is_zero())
 }
 
 fn fault(error: &reqwest::Error) -> SourceError {
@@ -166,4 +191,31 @@ pub(crate) fn joined_ids(ids: &[&str]) -> String {
         }
     }
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_is_read_in_seconds_as_a_date_and_as_a_reset() {
+        let now = ("date", "Mon, 18 May 2026 12:00:00 GMT");
+        let rows = [
+            (vec![("retry-after", "119")], Some(119)),
+            (vec![("retry-after", "0")], None),
+            (vec![("retry-after", "soon")], None),
+            (vec![("retry-after", "-5")], None),
+            (vec![now, ("retry-after", "Mon, 18 May 2026 12:02:00 GMT")], Some(120)),
+            (vec![now, ("retry-after", "Mon, 18 May 2026 11:59:00 GMT")], None),
+            (vec![now, ("x-ratelimit-reset", "2026-05-18 14:01:00 +0200")], Some(60)),
+            (vec![], None),
+        ];
+        for (told, seconds) in rows {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &told {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs), "{told:?}");
+        }
+    }
 }

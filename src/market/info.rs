@@ -15,6 +15,8 @@ pub enum SourceState {
     Ok,
     /// Its last call failed; it will be asked again.
     BackingOff,
+    /// Several calls in a row failed: it is left alone until one call, the probe, goes well.
+    Tripped,
     /// Not asked again until the configuration changes.
     Disabled,
 }
@@ -25,13 +27,14 @@ impl fmt::Display for SourceState {
             Self::Starting => "starting",
             Self::Ok => "ok",
             Self::BackingOff => "backing_off",
+            Self::Tripped => "tripped",
             Self::Disabled => "disabled",
         })
     }
 }
 
 /// What an operator may know of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SourceInfo {
     /// Its name in the configuration.
     pub name: &'static str,
@@ -61,4 +64,14 @@ pub struct SourceInfo {
     pub calls_per_minute: u32,
     /// The most calls a month; `None`: no budget.
     pub calls_per_month: Option<u32>,
+    /// Calls in the last 60 s.
+    pub calls_this_minute: u32,
+    /// Calls in this calendar month (UTC), kept over restarts.
+    pub calls_this_month: u32,
+    /// What is left of the month's budget; `None`: no budget.
+    pub calls_left_this_month: Option<u32>,
+    /// How often it is asked when nobody waits and nothing forbids it.
+    pub every_s: f64,
+    /// When it may be asked next; `None`: never, until the configuration changes.
+    pub next_call: Option<Timestamp>,
 }

@@ -42,6 +42,8 @@ pub(super) struct Account {
     name: &'static str,
     /// The source prices what its file holds: what it lacks is not listed there.
     lists_what_it_prices: bool,
+    /// It never prices alone: nobody waits for it, and it says nothing of why a token has no price.
+    cross_check: bool,
     pub(super) pace: Pace,
     pub(super) state: SourceState,
     /// Why the last call failed.
@@ -140,10 +142,15 @@ impl Ledger {
     }
 
     /// A call for `tokens` goes out.
-    pub(super) fn begin(&mut self, place: usize, tokens: &[TokenIndex], now: Duration) -> Moment {
+    pub(super) fn begin(
+        &mut self,
+        place: usize,
+        tokens: &[TokenIndex],
+        (now, time): (Duration, Timestamp),
+    ) -> Moment {
         let moment = self.next_moment();
         let account = &mut self.accounts[place];
-        account.call(now);
+        account.call(now, time);
         for token in tokens {
             if let Some(tries) = &mut account.tokens[token.at()] {
                 tries.begun = moment;
@@ -210,11 +217,15 @@ impl Ledger {
         account.state = SourceState::BackingOff;
         match error {
             SourceError::RateLimited { retry_after } => account.pace.rate_limited(now, *retry_after, chance),
+            SourceError::OutOfCredits { month } => account.pace.out_of_credits(now, time, *month),
             SourceError::Refused { .. } => account.pace.refused(now),
             SourceError::Permanent(_) | SourceError::PlanLacksRoute => account.state = SourceState::Disabled,
             SourceError::Passing(_) | SourceError::TooLong | SourceError::Malformed(_) => {
                 account.pace.failed(now, chance);
             }
+        }
+        if account.state == SourceState::BackingOff && account.pace.is_tripped() {
+            account.state = SourceState::Tripped;
         }
         for token in tokens {
             if let Some(tries) = &mut account.tokens[token.at()] {
@@ -236,7 +247,7 @@ impl Ledger {
             return Standing::Unavailable("no market source is enabled".into());
         }
         let mut reasons = Vec::new();
-        for account in &self.accounts {
+        for account in self.accounts.iter().filter(|account| !account.cross_check) {
             let Some(tries) = account.tokens.get(token.at()).and_then(Option::as_ref) else { continue };
             let reason = match (&account.fault, tries.outcome) {
                 (Some(fault), _) => fault,
@@ -268,6 +279,7 @@ impl Ledger {
     /// Whether the source at `place` may still bring something new to somebody who asked at `since`.
     fn can_answer(&self, place: usize, token: TokenIndex, since: Moment) -> bool {
         self.accounts[place].state != SourceState::Disabled
+            && !self.accounts[place].cross_check
             && self.tries(place, token).is_some_and(|tries| tries.ended < since)
             && !self.missing.contains_key(&(place, token))
     }
@@ -292,7 +304,7 @@ impl Account {
     /// `listed` has one place per token of the catalog.
     pub(super) fn new(
         name: &'static str,
-        lists_what_it_prices: bool,
+        (lists_what_it_prices, cross_check): (bool, bool),
         pace: Pace,
         ids_max: usize,
         listed: impl Iterator<Item = bool>,
@@ -300,6 +312,7 @@ impl Account {
         Self {
             name,
             lists_what_it_prices,
+            cross_check,
             pace,
             state: SourceState::Starting,
             fault: None,
@@ -313,9 +326,9 @@ impl Account {
     }
 
     /// One call over the wire, retries included.
-    pub(super) fn call(&mut self, now: Duration) {
+    pub(super) fn call(&mut self, now: Duration, time: Timestamp) {
         self.calls_total += 1;
-        self.pace.began(now);
+        self.pace.began(now, time);
     }
 
     /// Whether the source has nothing to be asked for.

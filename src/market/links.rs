@@ -5,23 +5,21 @@
 //! costs a few minutes without those prices, never a wrong one.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rust_decimal::Decimal;
 
-const FILE: &str = "verified_links.json";
+pub(super) const FILE: &str = "verified_links.json";
 
 /// How far two markets' prices of one token may lie apart.
 const AGREE_WITHIN: f64 = 0.05;
 
 /// Source → our token id → the market's id that proved itself. Another id has to prove itself again.
-type Proved = BTreeMap<String, BTreeMap<String, String>>;
+pub(super) type Proved = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The listings that have proved themselves.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    path: Option<PathBuf>,
     proved: Proved,
 }
 
@@ -37,7 +35,7 @@ impl Links {
             // Absent at the first start.
             Err(_) => Proved::default(),
         };
-        Self { path: Some(path), proved }
+        Self { proved }
     }
 
     pub(super) fn is_proved(&self, source: &str, token: &str, market_id: &str) -> bool {
@@ -49,23 +47,10 @@ impl Links {
         tokens.insert(token.to_owned(), market_id.to_owned());
     }
 
-    /// What to write where, to remember; `None`: there is no state directory.
-    pub(super) fn to_save(&self) -> Option<(PathBuf, Vec<u8>)> {
-        let path = self.path.clone()?;
-        Some((path, serde_json::to_vec_pretty(&self.proved).ok()?))
+    /// What to keep.
+    pub(super) fn to_save(&self) -> Proved {
+        self.proved.clone()
     }
-}
-
-/// Writes beside the file and renames: a reader sees the old or the new one, whole.
-pub(super) fn save(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    let part = path.with_extension("json.part");
-    let mut file = std::fs::File::create(&part)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&part, path)
 }
 
 /// Whether two prices are of one token, as far as prices can tell.

@@ -1,8 +1,10 @@
 //! The markets as the rest of the program sees them: a book to read, and a loop to start.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,16 +17,17 @@ use super::clock::Clock;
 use super::config::{MarketConfig, QuotesConfig};
 use super::error::MarketError;
 use super::http::Http;
-use super::info::SourceInfo;
+use super::info::{SourceInfo, SourceState};
+use super::jumps::Jumps;
 use super::ledger::{Account, Ledger, Moment};
 use super::links::Links;
 use super::pace::Pace;
+use super::planner::{Lane, Listed, Planner};
 use super::refresh::{self, Books, Enabled, Listing, Shared};
 use super::sources::{ALL, Configured, Coverage, Ids, SourceEntry};
-use crate::catalog::{Catalog, TokenIndex};
+use super::state_dir::StateDir;
+use crate::catalog::{AssetRecord, Catalog, TokenIndex};
 
-/// How long a token that a caller asked for counts as wanted.
-const WANTED_FOR: Duration = Duration::from_secs(10 * 60);
 /// A token without a fresh price is put on the list of the awaited at most this often, however many callers
 /// ask, so that requests do not queue for the list.
 const NOTED_FOR: Duration = Duration::from_secs(5);
@@ -34,6 +37,7 @@ const NOTED_FOR: Duration = Duration::from_secs(5);
 pub struct Markets {
     shared: Arc<Shared>,
     noted: moka::sync::Cache<TokenIndex, ()>,
+    state_dir: Option<Arc<Path>>,
 }
 
 impl Markets {
@@ -56,6 +60,9 @@ impl Markets {
             let problem = "is set, but market.sources does not name `file`; add it or remove the path";
             return Err(MarketError::option("file", "path", problem));
         }
+        if !(quotes.jump_pct > 0.0 && quotes.jump_pct.is_finite()) {
+            return Err(MarketError::Jump);
+        }
         let http = Http::new()?;
         let mut sources = Vec::new();
         for (place, name) in market.sources.iter().enumerate() {
@@ -69,48 +76,66 @@ impl Markets {
             sources.push(enable(&catalog, entry.configure(&catalog, market, &http)?));
         }
         let freshness = Freshness { fresh_for: quotes.fresh_for, expire_after: quotes.expire_after };
-        Ok(Self::from_parts(catalog, sources, freshness, Links::load(state_dir), clock))
+        let jumps = Jumps::new(sources.len(), quotes.jump_pct, freshness.fresh_for);
+        let mut markets =
+            Self::from_parts(catalog, sources, (freshness, jumps), Links::load(state_dir), clock);
+        markets.state_dir = state_dir.map(Arc::from);
+        Ok(markets)
     }
 
     /// No source at all: every token is unavailable, because none is enabled.
     pub fn disabled(catalog: Arc<Catalog>) -> Self {
-        Self::from_parts(catalog, Vec::new(), Freshness::default(), Links::default(), Clock::system())
+        let quotes = QuotesConfig::default();
+        let jumps = Jumps::new(0, quotes.jump_pct, quotes.fresh_for);
+        let links = Links::default();
+        Self::from_parts(catalog, Vec::new(), (Freshness::default(), jumps), links, Clock::system())
     }
 
     fn from_parts(
         catalog: Arc<Catalog>,
         sources: Vec<Enabled>,
-        freshness: Freshness,
+        (freshness, jumps): (Freshness, Jumps),
         links: Links,
         clock: Clock,
     ) -> Self {
         let ledger = Ledger::new(sources.iter().map(account).collect());
         let standings = catalog.indices().map(|token| ledger.standing(token)).collect();
+        let ranks = catalog.assets().iter().map(|asset| asset.rank).collect();
+        let planner = Planner::new(ledger, sources.iter().map(lane).collect(), ranks);
         let shared = Shared {
             book: QuoteBook::new(freshness, standings),
             first_round_ended: watch::Sender::new(sources.is_empty()),
+            asks: catalog.indices().map(|_| AtomicU32::new(0)).collect(),
+            state: OnceLock::new(),
             catalog,
             clock,
             sources,
-            books: Mutex::new(Books::new(ledger, links)),
-            wanted: remembered(WANTED_FOR),
+            books: Mutex::new(Books { planner, links, jumps, unproved: HashMap::new() }),
             rounds: watch::Sender::new(0),
         };
-        Self { shared: Arc::new(shared), noted: remembered(NOTED_FOR) }
+        Self { shared: Arc::new(shared), noted: remembered(NOTED_FOR), state_dir: None }
     }
 
-    /// Starts the refresh loop; call it once. It ends soon after `stop`, also while a market hangs.
+    /// Takes the state directory, goes on from what it holds, and starts the refresh loops; call it once. They
+    /// end soon after `stop`, also while a market hangs; the last thing is to keep what was learned.
     pub fn spawn(&self, stop: CancellationToken) -> JoinHandle<()> {
         let shared = Arc::clone(&self.shared);
+        if let Some(path) = &self.state_dir
+            && shared.state.set(StateDir::open(path)).is_ok()
+        {
+            self.restore();
+        }
         tokio::spawn(async move {
             let mut loops = JoinSet::new();
             for place in 0..shared.sources.len() {
                 loops.spawn(refresh::run(Arc::clone(&shared), place));
             }
+            loops.spawn(refresh::keep(Arc::clone(&shared)));
             tokio::select! {
                 () = stop.cancelled() => loops.shutdown().await,
                 () = async { while loops.join_next().await.is_some() {} } => {}
             }
+            shared.save_all().await;
         })
     }
 
@@ -136,8 +161,8 @@ impl Markets {
         let (snapshot, now) = (self.snapshot(), self.now());
         let mut cold = Vec::new();
         for token in tokens {
-            if !self.shared.wanted.contains_key(token) {
-                self.shared.wanted.insert(*token, ());
+            if let Some(asks) = self.shared.asks.get(token.at()) {
+                asks.fetch_add(1, Ordering::Relaxed);
             }
             if !snapshot.is_fresh(*token, now) && !self.noted.contains_key(token) {
                 self.noted.insert(*token, ());
@@ -179,28 +204,10 @@ impl Markets {
 
     /// Every enabled source, most preferred first.
     pub fn sources(&self) -> Vec<SourceInfo> {
+        let (tick, time) = (self.shared.clock.tick(), self.now());
         let books = self.shared.lock();
-        let info = |(source, account): (&Enabled, &Account)| {
-            let Configured { entry, plan, has_key, calls_per_minute, calls_per_month, .. } =
-                source.configured;
-            SourceInfo {
-                name: entry.name,
-                title: entry.title,
-                credit: entry.credit,
-                link: entry.link,
-                terms: entry.terms,
-                plan: plan.name,
-                has_key,
-                state: account.state,
-                reason: account.fault.as_deref().map(str::to_owned),
-                last_success: account.last_success,
-                last_failure: account.last_failure,
-                calls_total: account.calls_total,
-                calls_per_minute,
-                calls_per_month,
-            }
-        };
-        self.shared.sources.iter().zip(&books.ledger.accounts).map(info).collect()
+        let accounts = self.shared.sources.iter().zip(&books.planner.ledger.accounts);
+        accounts.map(|(source, account)| info(source, account, tick, time)).collect()
     }
 
     /// The time by which ages are told.
@@ -208,8 +215,32 @@ impl Markets {
         self.shared.clock.now()
     }
 
+    fn restore(&self) {
+        let shared = &*self.shared;
+        let Some(dir) = shared.state.get() else { return };
+        let (tick, time) = (shared.clock.tick(), self.now());
+        let budgets = dir.budgets();
+        for (source, account) in shared.sources.iter().zip(&mut shared.lock().planner.ledger.accounts) {
+            let Configured { entry, plan, .. } = &source.configured;
+            if let Some(kept) = budgets.get(entry.name) {
+                account.pace.restore(kept, plan.name, tick, time);
+            }
+        }
+        let place = |name: &str| {
+            let place = shared.sources.iter().position(|source| source.configured.entry.name == name);
+            // Whoever is enabled now is preferred to one that no longer is.
+            place.unwrap_or(shared.sources.len())
+        };
+        shared.book.publish(|snapshot| {
+            for quote in dir.quotes().iter().filter_map(|saved| saved.quote(&shared.catalog, time)) {
+                let place = place(quote.source);
+                snapshot.offer(quote, place, time);
+            }
+        });
+    }
+
     fn demand(&self, tokens: &[TokenIndex]) -> Moment {
-        let moment = self.shared.lock().ledger.demand(tokens.iter().copied());
+        let moment = self.shared.lock().planner.ledger.demand(tokens.iter().copied());
         self.shared.wake_all();
         moment
     }
@@ -218,7 +249,8 @@ impl Markets {
         let (snapshot, now) = (self.snapshot(), self.now());
         let books = self.shared.lock();
         tokens.iter().all(|token| {
-            snapshot.is_fresh(*token, now) || books.ledger.nothing_to_wait_for(*token, since, deadline)
+            snapshot.is_fresh(*token, now)
+                || books.planner.ledger.nothing_to_wait_for(*token, since, deadline)
         })
     }
 }
@@ -234,15 +266,46 @@ fn remembered(time: Duration) -> moka::sync::Cache<TokenIndex, ()> {
     moka::sync::Cache::builder().max_capacity(100_000).time_to_live(time).build()
 }
 
+fn info(source: &Enabled, account: &Account, tick: Duration, time: Timestamp) -> SourceInfo {
+    let Configured { entry, plan, has_key, calls_per_minute, calls_per_month, .. } = source.configured;
+    let calls_this_month = account.pace.calls_this_month(time);
+    let wait = account.pace.regular_at().saturating_sub(tick);
+    let disabled = account.state == SourceState::Disabled;
+    SourceInfo {
+        name: entry.name,
+        title: entry.title,
+        credit: entry.credit,
+        link: entry.link,
+        terms: entry.terms,
+        plan: plan.name,
+        has_key,
+        state: account.state,
+        reason: account.fault.as_deref().map(str::to_owned),
+        last_success: account.last_success,
+        last_failure: account.last_failure,
+        calls_total: account.calls_total,
+        calls_per_minute,
+        calls_per_month,
+        calls_this_minute: u32::try_from(account.pace.calls_this_minute(tick)).unwrap_or(u32::MAX),
+        calls_this_month,
+        calls_left_this_month: calls_per_month.map(|most| most.saturating_sub(calls_this_month)),
+        every_s: account.pace.every().as_secs_f64(),
+        next_call: if disabled || account.lists_nothing() { None } else { time.checked_add(wait).ok() },
+    }
+}
+
 /// Joins a source with the catalog's ids for it.
 fn enable(catalog: &Catalog, configured: Configured) -> Enabled {
-    let listing = |asset: &crate::catalog::AssetRecord| match configured.entry.ids {
+    let at = |asset: &AssetRecord, market: &str, like: bool| {
+        let per = asset.per.get(market).copied().unwrap_or(1);
+        let unverified = like || asset.unverified.iter().any(|unverified| unverified == market);
+        let id = asset.markets.get(market).filter(|_| !like || per == 1)?;
+        Some(Listing { id: id.clone(), per, unverified })
+    };
+    let listing = |asset: &AssetRecord| match configured.entry.ids {
         Ids::Own => Some(Listing { id: asset.id.clone(), per: 1, unverified: false }),
-        Ids::Market(market) => asset.markets.get(market).map(|id| Listing {
-            id: id.clone(),
-            per: asset.per.get(market).copied().unwrap_or(1),
-            unverified: asset.unverified.iter().any(|unverified| unverified == market),
-        }),
+        Ids::Market(market) => at(asset, market, false),
+        Ids::MarketOrBinance(market) => at(asset, market, false).or_else(|| at(asset, "binance", true)),
     };
     let ids: Vec<_> = catalog.assets().iter().map(listing).collect();
     let by_id = catalog.indices().zip(&ids);
@@ -258,5 +321,13 @@ fn account(source: &Enabled) -> Account {
     };
     let pace = Pace::new(plan.every, calls_per_minute, calls_per_month, plan.back_off_max);
     let listed = source.ids.iter().map(Option::is_some);
-    Account::new(entry.name, entry.ids == Ids::Own, pace, ids_max, listed)
+    Account::new(entry.name, (entry.ids == Ids::Own, entry.cross_check), pace, ids_max, listed)
+}
+
+fn lane(source: &Enabled) -> Lane {
+    let listed = |listing: &Listing| Listed { chars: listing.id.len(), unverified: listing.unverified };
+    Lane {
+        coverage: source.configured.entry.coverage,
+        listed: source.ids.iter().map(|listing| listing.as_ref().map(listed)).collect(),
+    }
 }

@@ -19,11 +19,15 @@ pub mod human_duration;
 #[cfg(feature = "serve")]
 mod info;
 #[cfg(feature = "serve")]
+mod jumps;
+#[cfg(feature = "serve")]
 mod ledger;
 #[cfg(feature = "serve")]
 mod links;
 #[cfg(feature = "serve")]
 mod markets;
+#[cfg(feature = "serve")]
+mod month;
 #[cfg(feature = "serve")]
 mod number;
 #[cfg(feature = "serve")]
@@ -31,9 +35,20 @@ mod pace;
 #[cfg(feature = "serve")]
 mod plan;
 #[cfg(feature = "serve")]
+mod planner;
+#[cfg(feature = "serve")]
 mod refresh;
 #[cfg(feature = "serve")]
+mod saved;
+#[cfg(feature = "serve")]
+mod settle;
+#[cfg(all(test, feature = "serve"))]
+#[expect(clippy::cast_possible_truncation, reason = "small counts of a simulation")]
+mod simulated_month;
+#[cfg(feature = "serve")]
 pub mod sources;
+#[cfg(feature = "serve")]
+mod state_dir;
 
 pub use book::{Freshness, QuoteBook, Snapshot, Standing};
 pub use quote::{Quote, QuoteAnswer, QuoteState};

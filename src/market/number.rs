@@ -34,6 +34,19 @@ pub(super) fn unix_seconds(value: Option<&RawValue>) -> Option<Timestamp> {
     Timestamp::from_millisecond(millis).ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
 }
 
+/// Milliseconds since 1970.
+pub(super) fn unix_millis(value: Option<&RawValue>) -> Option<Timestamp> {
+    let millis: i64 = decimal(value)?.trunc().try_into().ok()?;
+    Timestamp::from_millisecond(millis).ok().filter(|time| *time > Timestamp::UNIX_EPOCH)
+}
+
+/// The change from one price to another, in percent. `None`: the first is no price.
+pub(super) fn change_pct(open: Decimal, last: Decimal) -> Option<f64> {
+    let change = last.checked_sub(open)?.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(open)?;
+    // More digits than any market tells are noise.
+    f64::try_from(change.round_dp(6)).ok()
+}
+
 /// An instant in RFC 3339.
 pub(super) fn rfc3339(value: Option<&RawValue>) -> Option<Timestamp> {
     text(value)?.parse().ok().filter(|time| *time > Timestamp::UNIX_EPOCH)

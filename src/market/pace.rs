@@ -1,13 +1,24 @@
 //! When a source may be asked again: its own pace, its month, and what a failure asks for.
 //!
 //! Pure: time comes in as the tick of a clock that only runs forward, chance as a number from 0 to 1.
+//!
+//! A month's calls are spread evenly over it by that tick: whatever a stepped clock, a late start or a lost
+//! state directory make of the calendar, calls never come faster than the plan pays for. The calendar's own
+//! count is a second, hard limit.
 
+use std::collections::VecDeque;
 use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::month::{self, MonthCount};
 
 /// A calendar month has at most 31 days.
 const MONTH: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
-/// Of the month's calls one in ten is kept back, for retries and restarts (counts are not kept over them yet).
+/// Of the month's calls one in ten is kept back: for commands that run beside the server and count apart, and
+/// for a state directory that got lost.
 const RESERVE: u32 = 10;
 
 /// Calls that may run ahead of the month's even spread, when somebody waits for a price.
@@ -23,6 +34,9 @@ pub(super) const REFUSED_FOR: Duration = Duration::from_secs(10 * 60);
 const SLOWEST: u32 = 3;
 /// So many good calls in a row undo one halving.
 const GOOD_CALLS: u32 = 10;
+/// So many failures in a row open the breaker: one call, the probe, then decides, and is not retried.
+const TRIPS: u32 = 3;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// When one source may be asked.
 #[derive(Debug)]
@@ -39,6 +53,28 @@ pub(super) struct Pace {
     failures: u32,
     halvings: u32,
     good: u32,
+    calls_per_minute: usize,
+    calls_per_month: Option<u32>,
+    /// When the calls of the last minute went out.
+    minute: VecDeque<Duration>,
+    month: MonthCount,
+    /// The month's calls are used up until then.
+    month_over_until: Duration,
+}
+
+/// What of a [`Pace`] outlives a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The plan that the calls were made under: another one has its own month.
+    plan: String,
+    month: MonthCount,
+    /// When this was kept.
+    at: Timestamp,
+    /// How long from then the even spread was used up.
+    spent_for_s: f64,
+    /// How long from then the market did not want to be asked.
+    blocked_for_s: f64,
+    halvings: u32,
 }
 
 impl Pace {
@@ -66,7 +102,40 @@ impl Pace {
             failures: 0,
             halvings: 0,
             good: 0,
+            calls_per_minute: usize::try_from(calls_per_minute.max(1)).unwrap_or(usize::MAX),
+            calls_per_month,
+            minute: VecDeque::new(),
+            month: MonthCount::default(),
+            month_over_until: Duration::ZERO,
         }
+    }
+
+    /// What to keep over a restart.
+    pub(super) fn keep(&self, plan: &str, now: Duration, time: Timestamp) -> Kept {
+        Kept {
+            plan: plan.to_owned(),
+            month: self.month.clone(),
+            at: time,
+            spent_for_s: self.spent_until.saturating_sub(now).as_secs_f64(),
+            blocked_for_s: self.blocked_until.saturating_sub(now).as_secs_f64(),
+            halvings: self.halvings,
+        }
+    }
+
+    /// Goes on from what was kept. A clock that stands before then makes no time pass.
+    pub(super) fn restore(&mut self, kept: &Kept, plan: &str, now: Duration, time: Timestamp) {
+        if kept.plan != plan {
+            return;
+        }
+        let passed = Duration::try_from(time.duration_since(kept.at)).unwrap_or_default();
+        let left = |seconds: f64, most: Duration| {
+            Duration::try_from_secs_f64(seconds).unwrap_or_default().saturating_sub(passed).min(most)
+        };
+        self.spent_until = now + left(kept.spent_for_s, self.spread * (AHEAD + 1));
+        self.blocked_until = now + left(kept.blocked_for_s, RETRY_AFTER_MAX);
+        self.halvings = kept.halvings.min(SLOWEST);
+        self.month = kept.month.clone();
+        self.close_month(now, time);
     }
 
     /// When the next regular call is due.
@@ -74,14 +143,35 @@ impl Pace {
         if self.failures > 0 {
             return self.on_demand_at();
         }
-        let next = self.last.map_or(Duration::ZERO, |last| last + self.slowed(self.every));
-        next.max(self.blocked_until).max(self.spent_until)
+        // The first call after a start may run ahead: everybody waits for it.
+        let Some(last) = self.last else { return self.on_demand_at() };
+        (last + self.slowed(self.every)).max(self.spent_until).max(self.held_until())
     }
 
     /// When a call may go out at the earliest, because somebody waits for it.
     pub(super) fn on_demand_at(&self) -> Duration {
         let next = self.last.map_or(Duration::ZERO, |last| last + self.slowed(self.gap));
-        next.max(self.blocked_until).max(self.spent_until.saturating_sub(self.spread * AHEAD))
+        next.max(self.spent_until.saturating_sub(self.spread * AHEAD)).max(self.held_until())
+    }
+
+    /// Whether a call that just failed may be tried again at once.
+    pub(super) fn may_retry(&self, now: Duration) -> bool {
+        !self.is_tripped() && self.minute_free_at() <= now && self.month_over_until <= now
+    }
+
+    /// Whether failures in a row have opened the breaker.
+    pub(super) fn is_tripped(&self) -> bool {
+        self.failures >= TRIPS
+    }
+
+    /// Calls in the last 60 s.
+    pub(super) fn calls_this_minute(&self, now: Duration) -> usize {
+        self.minute.iter().filter(|call| **call + MINUTE > now).count()
+    }
+
+    /// Calls in this calendar month, kept over restarts.
+    pub(super) fn calls_this_month(&self, time: Timestamp) -> u32 {
+        self.month.calls(time)
     }
 
     /// The regular round.
@@ -101,9 +191,15 @@ impl Pace {
     }
 
     /// A call goes out.
-    pub(super) fn began(&mut self, now: Duration) {
+    pub(super) fn began(&mut self, now: Duration, time: Timestamp) {
         self.last = Some(now);
         self.spent_until = self.spent_until.max(now) + self.spread;
+        while self.minute.front().is_some_and(|call| *call + MINUTE <= now) {
+            self.minute.pop_front();
+        }
+        self.minute.push_back(now);
+        self.month.add(time);
+        self.close_month(now, time);
     }
 
     /// A call went well.
@@ -132,10 +228,34 @@ impl Pace {
         self.halvings = (self.halvings + 1).min(SLOWEST);
     }
 
+    /// The day's credits are used up at the market, or the month's.
+    pub(super) fn out_of_credits(&mut self, now: Duration, time: Timestamp, month: bool) {
+        self.good = 0;
+        let left = if month { self.month.left(time) } else { month::day_left(time) };
+        self.block(now.saturating_add(left));
+    }
+
     /// The market refuses us for a while.
     pub(super) fn refused(&mut self, now: Duration) {
         self.failed(now, 0.0);
         self.block(now + REFUSED_FOR);
+    }
+
+    /// Whatever is due: not before the market wants to be asked, the minute has room and the month has.
+    fn held_until(&self) -> Duration {
+        self.blocked_until.max(self.minute_free_at()).max(self.month_over_until)
+    }
+
+    /// When the last minute holds fewer calls than allowed.
+    fn minute_free_at(&self) -> Duration {
+        let oldest = self.minute.len().checked_sub(self.calls_per_minute);
+        oldest.and_then(|at| self.minute.get(at)).map_or(Duration::ZERO, |call| *call + MINUTE)
+    }
+
+    fn close_month(&mut self, now: Duration, time: Timestamp) {
+        if self.calls_per_month.is_some_and(|most| self.month.calls(time) >= most) {
+            self.month_over_until = now.saturating_add(self.month.left(time));
+        }
     }
 
     fn block(&mut self, until: Duration) {
@@ -164,7 +284,13 @@ pub(super) fn chance() -> f64 {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    fn noon() -> Timestamp {
+        "2026-05-18T12:00:00Z".parse().unwrap()
+    }
+
+    fn at(now: Duration) -> Timestamp {
+        noon().checked_add(now).unwrap()
+    }
 
     #[test]
     fn a_month_of_regular_calls_stays_within_its_budget() {
@@ -172,7 +298,7 @@ mod tests {
             let mut pace = Pace::new(Duration::from_secs(every), per_minute, Some(per_month), MINUTE * 15);
             let (mut now, mut calls) = (Duration::ZERO, 0);
             while now < MONTH {
-                pace.began(now);
+                pace.began(now, at(now));
                 pace.succeeded();
                 calls += 1;
                 now = pace.regular_at();
@@ -186,7 +312,7 @@ mod tests {
         let mut pace = Pace::new(MINUTE, 30, Some(10_000), MINUTE * 15);
         let (mut now, mut calls) = (Duration::ZERO, 0);
         while now < MONTH {
-            pace.began(now);
+            pace.began(now, at(now));
             calls += 1;
             now = pace.on_demand_at();
         }
@@ -204,7 +330,7 @@ mod tests {
         for (retry_after, least, most) in rows {
             for chance in [0.0, 0.5, 1.0] {
                 let mut pace = Pace::new(Duration::from_secs(1), 600, None, MINUTE * 15);
-                pace.began(Duration::ZERO);
+                pace.began(Duration::ZERO, noon());
                 pace.rate_limited(Duration::ZERO, retry_after, chance);
                 let wait = pace.regular_at();
                 assert!(wait >= Duration::from_secs(least) && wait <= Duration::from_secs(most), "{wait:?}");
@@ -218,13 +344,13 @@ mod tests {
         let mut pace = Pace::new(Duration::from_secs(1), 60, None, MINUTE * 15);
         let mut now = Duration::ZERO;
         for expected in [10, 20, 40, 80, 160, 320, 640, 900, 900] {
-            pace.began(now);
+            pace.began(now, at(now));
             pace.failed(now, 0.0);
             let next = pace.regular_at();
             assert_eq!(next - now, Duration::from_secs(expected));
             now = next;
         }
-        pace.began(now);
+        pace.began(now, at(now));
         pace.succeeded();
         assert_eq!(pace.regular_at() - now, Duration::from_secs(1));
     }
@@ -232,7 +358,7 @@ mod tests {
     #[test]
     fn a_limit_halves_the_pace_and_good_calls_bring_it_back() {
         let mut pace = Pace::new(MINUTE, 60, None, MINUTE * 15);
-        pace.began(Duration::ZERO);
+        pace.began(Duration::ZERO, noon());
         pace.rate_limited(Duration::ZERO, None, 0.0);
         pace.succeeded();
         assert_eq!(pace.every(), MINUTE * 2);
@@ -240,5 +366,75 @@ mod tests {
             pace.succeeded();
         }
         assert_eq!(pace.every(), MINUTE);
+    }
+
+    #[test]
+    fn a_minute_never_holds_more_calls_than_allowed_retries_included() {
+        let mut pace = Pace::new(Duration::from_secs(1), 4, None, MINUTE);
+        let (mut now, mut calls) = (Duration::ZERO, Vec::new());
+        while now < MINUTE * 10 {
+            pace.began(now, at(now));
+            calls.push(now);
+            if pace.may_retry(now) {
+                pace.began(now, at(now));
+                calls.push(now);
+            }
+            pace.succeeded();
+            now = pace.on_demand_at();
+        }
+        for start in &calls {
+            let within = calls.iter().filter(|call| *call >= start && **call < *start + MINUTE).count();
+            assert!(within <= 4, "{within} calls in the minute from {start:?}");
+        }
+    }
+
+    #[test]
+    fn a_restart_goes_on_from_what_was_kept() {
+        let new = || Pace::new(MINUTE, 30, Some(1_000), MINUTE * 15);
+        let mut pace = new();
+        for _ in 0..3 {
+            pace.began(Duration::ZERO, noon());
+        }
+        pace.rate_limited(Duration::ZERO, Some(MINUTE * 30), 0.0);
+        let kept = pace.keep("demo", Duration::ZERO, noon());
+        let text = serde_json::to_string(&kept).unwrap();
+        let kept: Kept = serde_json::from_str(&text).unwrap();
+
+        let mut again = new();
+        again.restore(&kept, "demo", Duration::ZERO, at(MINUTE * 10));
+        assert_eq!(again.calls_this_month(noon()), 3);
+        assert_eq!(again.on_demand_at(), MINUTE * 20, "the market wanted 30 minutes, 10 have passed");
+        assert_eq!(again.spent_until.as_secs(), (pace.spread * 3 - MINUTE * 10).as_secs());
+        let mut earlier = new();
+        earlier.restore(&kept, "demo", Duration::ZERO, at(Duration::ZERO) - MINUTE * 60);
+        assert_eq!(earlier.on_demand_at(), MINUTE * 30, "a clock set back makes no time pass");
+        let mut other = new();
+        other.restore(&kept, "pro", Duration::ZERO, noon());
+        assert_eq!(other.calls_this_month(noon()), 0, "another plan has its own month");
+    }
+
+    #[test]
+    fn a_month_that_is_used_up_waits_for_the_next_one() {
+        let mut used = Pace::new(MINUTE, 30, None, MINUTE * 15);
+        for call in 0..100 {
+            used.began(MINUTE * call, noon());
+        }
+        let kept = used.keep("demo", MINUTE * 200, noon());
+        let mut pace = Pace::new(MINUTE, 30, Some(100), MINUTE * 15);
+        pace.restore(&kept, "demo", Duration::ZERO, noon());
+        let left = "2026-06-01T00:00:00Z".parse::<Timestamp>().unwrap().duration_since(noon());
+        assert_eq!(pace.on_demand_at(), Duration::try_from(left).unwrap());
+    }
+
+    #[test]
+    fn three_failures_open_the_breaker_and_one_good_call_closes_it() {
+        let mut pace = Pace::new(MINUTE, 30, None, MINUTE * 15);
+        for failures in 1..=4 {
+            pace.failed(MINUTE * failures, 0.0);
+            assert_eq!(pace.is_tripped(), failures >= 3);
+        }
+        assert!(!pace.may_retry(MINUTE * 100), "the probe is not retried");
+        pace.succeeded();
+        assert!(!pace.is_tripped());
     }
 }

@@ -3,7 +3,6 @@
 //! Every token has a share of the calls by how much it matters; the one that is the most overdue by its share
 //! goes first. When the market allows few calls, all wait longer in the same proportion.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::catalog::TokenIndex;
@@ -12,43 +11,47 @@ use crate::catalog::TokenIndex;
 const HEAD: u32 = 250;
 
 /// How much longer than the head others may wait.
-const UNCOVERED_WAITS: u32 = 4;
+const UNCOVERED_WAITS: f64 = 4.0;
 /// A whole-market source keeps these fresh; asking here too is only a better second opinion.
-const COVERED_WAITS: u32 = 30;
+const COVERED_WAITS: f64 = 30.0;
 
 /// A token that one source could be asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate<'a> {
+pub(super) struct Candidate {
     pub(super) token: TokenIndex,
-    /// Its id at the source.
-    pub(super) id: &'a str,
+    /// Length of its id at the source.
+    pub(super) chars: usize,
     pub(super) rank: Option<u32>,
     /// When the source was last asked for it.
     pub(super) asked: Option<Duration>,
-    /// Somebody waits for it now.
+    /// Somebody waits for it now, or two sources contradict each other about it.
     pub(super) demanded: bool,
-    /// Callers asked for it lately.
-    pub(super) wanted: bool,
+    /// How often callers asked for it lately.
+    pub(super) asks: f32,
     /// A source that answers everything prices it.
     pub(super) covered: bool,
 }
 
 /// The tokens of the next call, most urgent first, within both bounds of the source.
 pub(super) fn choose(
-    mut candidates: Vec<Candidate<'_>>,
+    mut candidates: Vec<Candidate>,
     ids_max: usize,
     chars_max: usize,
     now: Duration,
 ) -> Vec<TokenIndex> {
-    candidates.sort_by_key(|candidate| {
-        let rank = candidate.rank.unwrap_or(u32::MAX);
-        (Reverse(candidate.demanded), Reverse(overdue(candidate, now)), rank, candidate.token)
+    // Worked out once for each: comparing is what takes the time.
+    let mut ordered: Vec<_> =
+        candidates.drain(..).map(|candidate| (overdue(&candidate, now), candidate)).collect();
+    ordered.sort_by(|(a_overdue, a), (b_overdue, b)| {
+        let key = |candidate: &Candidate| (candidate.rank.unwrap_or(u32::MAX), candidate.token);
+        let demanded = b.demanded.cmp(&a.demanded);
+        demanded.then_with(|| b_overdue.total_cmp(a_overdue)).then_with(|| key(a).cmp(&key(b)))
     });
     let mut chars = 0;
     let mut chosen = Vec::new();
-    for candidate in candidates {
+    for (_, candidate) in ordered {
         // One more for the comma.
-        let longer = chars + candidate.id.len() + 1;
+        let longer = chars + candidate.chars + 1;
         if chosen.len() == ids_max {
             break;
         }
@@ -61,15 +64,25 @@ pub(super) fn choose(
 }
 
 /// How long it has waited, in shares of its own.
-fn overdue(candidate: &Candidate<'_>, now: Duration) -> Duration {
-    let head = candidate.wanted || candidate.rank.is_some_and(|rank| rank <= HEAD);
-    let (share, never) = match (head, candidate.covered) {
-        (true, _) => (1, Duration::MAX),
-        (false, false) => (UNCOVERED_WAITS, Duration::MAX / 2),
-        // Not worth the first calls after a start.
-        (false, true) => (COVERED_WAITS, now / COVERED_WAITS),
+///
+/// A token's share shrinks with the square root of how often it is asked for: that division of a fixed number
+/// of calls makes the prices served, each counted as often as it is served, the youngest on average.
+fn overdue(candidate: &Candidate, now: Duration) -> f64 {
+    let head = candidate.rank.is_some_and(|rank| rank <= HEAD);
+    let wanted = candidate.asks > 0.5;
+    let waits = match (head, candidate.covered) {
+        (true, _) => 1.0,
+        (false, false) => UNCOVERED_WAITS,
+        (false, true) => COVERED_WAITS,
     };
-    candidate.asked.map_or(never, |asked| now.saturating_sub(asked) / share)
+    let share = waits / f64::from(1.0 + candidate.asks).sqrt();
+    let never = match (head || wanted && !candidate.covered, candidate.covered) {
+        (true, _) => f64::MAX,
+        (false, false) => f64::MAX / 2.0,
+        // Not worth the first calls after a start.
+        (false, true) => now.as_secs_f64() / share,
+    };
+    candidate.asked.map_or(never, |asked| now.saturating_sub(asked).as_secs_f64() / share)
 }
 
 #[cfg(test)]
@@ -78,14 +91,14 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn candidate(index: u32, asked: Option<Duration>) -> Candidate<'static> {
+    fn candidate(index: u32, asked: Option<Duration>) -> Candidate {
         Candidate {
             token: TokenIndex(index),
-            id: "some-coin",
+            chars: "some-coin".len(),
             rank: Some(index + 1),
             asked,
             demanded: false,
-            wanted: false,
+            asks: 0.0,
             covered: index >= 250,
         }
     }
@@ -94,11 +107,19 @@ mod tests {
     fn the_head_comes_first_and_what_somebody_waits_for_before_it() {
         let mut candidates: Vec<_> = (0..2000).map(|index| candidate(index, None)).collect();
         candidates[1999].demanded = true;
-        candidates[1500].wanted = true;
+        candidates[1500].asks = 40.0;
         let chosen = choose(candidates, 250, 5_000, Duration::ZERO);
         assert_eq!(chosen.len(), 250);
         assert_eq!(chosen[..2], [TokenIndex(1999), TokenIndex(0)]);
         assert_eq!(chosen[249], TokenIndex(248));
+    }
+
+    #[test]
+    fn what_callers_ask_for_moves_up() {
+        let mut candidates: Vec<_> = (0..2000).map(|index| candidate(index, Some(Duration::ZERO))).collect();
+        candidates[1500].asks = 2_000.0;
+        let chosen = choose(candidates, 250, 5_000, MINUTE);
+        assert_eq!(chosen[..2], [TokenIndex(1500), TokenIndex(0)]);
     }
 
     #[test]

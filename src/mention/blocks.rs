@@ -3,6 +3,8 @@
 //! Owns the marks of one block. Bytes are classed without branches, which the compiler turns into vector code;
 //! the scan then jumps from mark to mark.
 
+use super::letters;
+
 /// Bytes in a block.
 pub(super) const SIZE: usize = 64;
 
@@ -13,6 +15,8 @@ pub(super) struct Marks {
     pub(super) words: u64,
     /// Bytes beyond ASCII.
     pub(super) beyond: u64,
+    /// Bytes that can lift the case rule of a word beside them, all beyond ASCII among them.
+    pub(super) lifting: u64,
     /// The signs asked for.
     pub(super) signs: u64,
 }
@@ -31,13 +35,20 @@ impl Marks {
         }
     }
 
+    /// Where such a byte may stand beside a word that begins with this byte, and beside one that ends with it.
+    /// Beyond the edges of the block nothing is known.
+    pub(super) fn beside_lifting(&self) -> (u64, u64) {
+        (self.lifting << 1 | 1, self.lifting >> 1 | self.lifting >> 2 | 0b11 << (SIZE - 2))
+    }
+
     fn of(block: &[u8; SIZE], signs: &[u8]) -> Self {
         let words = mask(block, |byte| {
             (byte | 0x20).wrapping_sub(b'a') < 26 || byte.wrapping_sub(b'0') < 10 || byte == b'_'
         });
         let beyond = if block.is_ascii() { 0 } else { mask(block, |byte| byte >= 0x80) };
+        let lifting = mask(block, letters::may_lift);
         let signs = signs.iter().fold(0, |marks, sign| marks | mask(block, |byte| byte == *sign));
-        Self { words, beyond, signs }
+        Self { words, beyond, lifting, signs }
     }
 }
 
@@ -69,6 +80,7 @@ mod tests {
                 let marked = |marks: u64| marks >> bit & 1 == 1;
                 assert_eq!(marked(marks.words), byte.is_some_and(is_ascii_word));
                 assert_eq!(marked(marks.beyond), byte.is_some_and(|byte| byte >= 0x80));
+                assert_eq!(marked(marks.lifting), byte.is_some_and(letters::may_lift));
                 assert_eq!(marked(marks.signs), matches!(byte, Some(b'.' | b'$')));
             }
         }

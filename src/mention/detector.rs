@@ -184,7 +184,8 @@ impl Detector {
             options.explain,
         );
         let mut places = Placer::new(document, visible.as_ref(), options.offset_unit);
-        let mut detection = Detection::default();
+        let mut detection =
+            Detection { found: Vec::with_capacity(judged.places.len()), ..Detection::default() };
         for (place, verdict) in judged.places.iter().zip(&resolved.verdicts) {
             let mut placed = || places.place(&fields[place.field], &place.range);
             match verdict {

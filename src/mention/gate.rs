@@ -25,16 +25,18 @@ pub(super) enum Admission {
 /// What is known of the patterns' first words.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// By hashed word: bit n for "a pattern begins with it that counts with the n-th of [`Capitals`]". Small, so
-    /// that the many words that begin nothing are told by one look into the nearest caches.
-    filter: Vec<u8>,
+    /// First words in every case in which a pattern counts: of patterns that go on with a second word together
+    /// with its beginning. Tells the many words that begin nothing by two looks into the nearest caches.
+    filter: HashedSet,
     /// The words themselves; a free slot has no length.
     words: Vec<FirstWord>,
-    /// First words with the beginning of the second: many names begin with words as common as "the".
+    /// First words with more of the second: many names begin with words as common as "the".
     seconds: HashedSet,
     /// ASCII punctuation with which a pattern begins, and what follows it there (without the high bit).
     pub(super) signs: Vec<u8>,
     after_signs: [bool; 128],
+    /// Whether a word follows each of these signs.
+    pub(super) signs_lead_words: bool,
     /// Other characters with which a pattern begins and at which no word starts by itself. Sorted.
     symbols: Vec<char>,
     /// All characters beyond ASCII with which a pattern begins. Sorted.
@@ -62,12 +64,12 @@ impl Gate {
         // Fewer than two words a pattern: there is always a free slot.
         let slots = (patterns.len() * 2 + 1).next_power_of_two().max(64);
         let mut gate = Self {
-            // At least eight slots a pattern let some 12 % of other words pass.
-            filter: vec![0; slots * 4],
+            filter: HashedSet::with_bits(slots * 32),
             words: vec![FirstWord::default(); slots],
-            seconds: HashedSet::for_words(patterns.len()),
+            seconds: HashedSet::with_bits(slots * 8),
             signs: Vec::new(),
             after_signs: [false; 128],
+            signs_lead_words: true,
             symbols: Vec::new(),
             first_chars: Vec::new(),
             pair_quotes: pair_quotes.iter().cloned().collect(),
@@ -98,38 +100,40 @@ impl Gate {
             self.signs.push(pattern[0]);
         }
         let next = pattern.get(1).copied().unwrap_or_default();
+        self.signs_lead_words &= is_ascii_word(next);
         self.after_signs[(next & 0x7F) as usize] = true;
         self.after_signs[(next.to_ascii_uppercase() & 0x7F) as usize] = true;
     }
 
     fn insert_words(&mut self, index: u32, pattern: &[u8], meanings: &[Meaning]) {
         let needs = meanings.iter().map(Meaning::needs).min().unwrap_or_default();
+        let least = |slot: &mut Option<Capitals>| *slot = Some(slot.map_or(needs, |least| least.min(needs)));
         let length = word_length(pattern);
         let (word, rest) = pattern.split_at(length);
         let key = Key::of_word(word);
-        let second = second_of_pattern(rest);
-        if let Some(second) = second {
-            self.seconds.insert(key.and(second));
-        }
-        let entry = self.entry(key, length, needs);
-        let least = |slot: &mut Option<Capitals>| *slot = Some(slot.map_or(needs, |least| least.min(needs)));
-        if second.is_some() {
+        let entry = self.entry(key, length);
+        if let Some(second) = second_of_pattern(rest) {
             least(&mut entry.longer);
-        } else if rest.is_empty() && length <= Key::EXACT {
+            self.seconds.insert(key.and(Key::of_word(second)));
+            let second = Key::of_word(&second[..SECOND_MIN]);
+            ways_to_write(key, length, needs).for_each(|way| self.filter.insert(way.and(second)));
+            return;
+        }
+        if rest.is_empty() && length <= Key::EXACT {
             entry.alone = Some((index, needs));
         } else {
             least(&mut entry.other);
         }
+        ways_to_write(key, length, needs).for_each(|way| self.filter.insert(way));
         if rest.is_empty() && meanings.iter().any(may_be_plural) {
-            let entry = self.entry(Key::of_word(&[word, b"s"].concat()), length + 1, needs);
-            least(&mut entry.plural);
+            let key = Key::of_word(&[word, b"s"].concat());
+            least(&mut self.entry(key, length + 1).plural);
+            ways_to_write(key, length + 1, needs).for_each(|way| self.filter.insert(way));
         }
     }
 
-    /// The entry of a word, made if need be. `needs`: capitals with which the filter lets it pass.
-    fn entry(&mut self, key: Key, length: usize, needs: Capitals) -> &mut FirstWord {
-        let slot = key.slot(self.filter.len());
-        self.filter[slot] |= 0xFF << needs as u8;
+    /// The entry of a word, made if need be.
+    fn entry(&mut self, key: Key, length: usize) -> &mut FirstWord {
         let mask = self.words.len() - 1;
         let mut slot = key.slot(self.words.len());
         let length = u32::try_from(length).unwrap_or(u32::MAX);
@@ -157,32 +161,34 @@ impl Gate {
         }
     }
 
-    /// What to do at the run of ASCII word bytes at `start..end` of `bytes`.
-    #[inline]
-    pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize) -> Admission {
-        let key = Key::of(bytes, start, end);
-        // Most common words are tickers in capitals: the filter alone would let them pass in any case.
-        let capitals =
-            if lifts_case(bytes, start, end) { Capitals::All } else { written(&bytes[start..end]) };
-        let counts = self.filter[key.slot(self.filter.len())] >> capitals as u8 & 1 != 0;
-        let beyond = bytes.get(end).is_some_and(|next| *next >= 0x80);
-        let long_capitals = end - start >= 5 && !bytes[start + 1].is_ascii_lowercase();
-        if counts | beyond | long_capitals {
-            self.look_up(&bytes[start..end], &bytes[end..], key, counts.then_some(capitals))
-        } else {
-            Admission::Refused
-        }
+    /// Whether something may begin at the run of ASCII word bytes at `start..end` of `bytes`: a quick look that
+    /// refuses most words. `signs`: whether a sign beside the word may lift the case rule.
+    ///
+    /// It takes no branch that depends on the word: a guess gone wrong costs more than all of it.
+    #[inline(always)]
+    pub(super) fn passes(&self, bytes: &[u8], start: usize, end: usize, signs: bool) -> bool {
+        let (eight, after) = (first_eight(bytes, start), first_eight(bytes, end));
+        let length = end - start;
+        // Most common words are tickers in capitals: the word alone would pass in any case.
+        let word = Key::of_first(eight | REST_CASE_BITS, length);
+        let second = Key::of_first(after >> 8 | CASE_BITS, SECOND_MIN);
+        let [separator, next, ..] = after.to_le_bytes();
+        let odd = (after & 0x80_8080 != 0) | (separator <= b' ') & (next <= b' ');
+        let pair = (length >= PAIR_MIN) & !eight.to_le_bytes()[1].is_ascii_lowercase();
+        self.filter.holds(word) | self.filter.holds(word.and(second)) | odd | pair | signs
     }
 
-    /// The same for a word before `rest` that may be in the table, if it counts when written in `capitals`.
-    #[inline(never)]
-    fn look_up(&self, word: &[u8], rest: &[u8], key: Key, capitals: Option<Capitals>) -> Admission {
+    /// What to do at the run of ASCII word bytes at `start..end` of `bytes`.
+    pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize) -> Admission {
+        let (word, rest) = (&bytes[start..end], &bytes[end..]);
         if goes_on(rest) {
             return Admission::Walk;
         }
-        if let Some(capitals) = capitals
-            && let Some(entry) = self.find(key, word.len())
-        {
+        let eight = first_eight(bytes, start);
+        let key = Key::of_first(eight | CASE_BITS, word.len());
+        let lifted = lifts_case(bytes, start, end);
+        let capitals = if lifted { Capitals::All } else { written(eight, word.len()) };
+        if let Some(entry) = self.find(key, word.len()) {
             let admission = self.read(entry, capitals, rest);
             if admission != Admission::Refused {
                 return admission;
@@ -220,12 +226,14 @@ impl Gate {
         {
             return true;
         }
-        (SECOND_MIN..=length).any(|length| self.seconds.holds(first.and(&second[..length])))
+        let eight = first_eight(second, 0);
+        (SECOND_MIN..=length)
+            .any(|length| self.seconds.holds(first.and(Key::of_first(eight | CASE_BITS, length))))
     }
 
     /// Whether a word in capitals may be a pair written as one.
     fn ends_in_quote(&self, word: &[u8]) -> bool {
-        word.len() >= 5
+        word.len() >= PAIR_MIN
             && !word[..3].iter().any(u8::is_ascii_lowercase)
             && self.pair_quotes.iter().any(|quote| {
                 word.strip_suffix(quote.as_bytes()).is_some_and(|base| {
@@ -276,6 +284,9 @@ fn word_length(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| is_ascii_word(**byte)).count()
 }
 
+/// A pair written as one word is no shorter than this.
+const PAIR_MIN: usize = 5;
+
 /// How much of a second word is looked at: enough to tell "the graph" from "the group".
 const SECOND_MAX: usize = 4;
 const SECOND_MIN: usize = 2;
@@ -302,8 +313,8 @@ fn goes_on(rest: &[u8]) -> bool {
 struct HashedSet(Vec<u64>);
 
 impl HashedSet {
-    fn for_words(count: usize) -> Self {
-        Self(vec![0; (count * 16).next_power_of_two().max(64) / 64])
+    fn with_bits(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
     }
 
     fn insert(&mut self, key: Key) {
@@ -317,6 +328,35 @@ impl HashedSet {
     }
 }
 
+/// Where a small letter differs from its capital, in eight bytes and in all of them but the first two.
+const CASE_BITS: u64 = 0x2020_2020_2020_2020;
+const REST_CASE_BITS: u64 = 0x2020_2020_2020_0000;
+
+/// The keys, with the case of their first two bytes, of a word that counts when written with the capitals that it
+/// `needs`.
+fn ways_to_write(key: Key, length: usize, needs: Capitals) -> impl Iterator<Item = Key> {
+    let capital = move |byte: usize| {
+        let letter = key.0.to_le_bytes()[byte];
+        // `_` is as good as a capital: folding has set its case bit.
+        if letter.is_ascii_lowercase() || letter == b'_' | 0x20 { 0x20 << (8 * byte) } else { 0 }
+    };
+    [0, capital(0), capital(1), capital(0) | capital(1)]
+        .into_iter()
+        .map(move |capitals| key.0 & !capitals)
+        .filter(move |written_so| written(*written_so, length) >= needs)
+        .map(Key)
+}
+
+/// The eight bytes from `start` on, zeros past the end of the text.
+#[inline]
+pub(super) fn first_eight(bytes: &[u8], start: usize) -> u64 {
+    let rest = &bytes[start..];
+    match rest.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => rest.iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte)),
+    }
+}
+
 /// A word as a number; letters of either case are equal. Up to eight bytes the number is the word, beyond that
 /// it is a hash of its first eight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -326,18 +366,12 @@ impl Key {
     /// Words up to this length are told apart by key and length alone.
     const EXACT: usize = 8;
     const RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
-    const CASE_BITS: u64 = 0x2020_2020_2020_2020;
 
-    /// Of the word at `start..end` of a text, which is not empty.
+    /// Of the word of `length` bytes, one at least, that begins with these eight bytes.
     #[inline]
-    fn of(bytes: &[u8], start: usize, end: usize) -> Self {
-        match bytes[start..].first_chunk::<8>() {
-            Some(eight) => {
-                let beyond = 64 - 8 * (end - start).min(8);
-                Self((u64::from_le_bytes(*eight) | Self::CASE_BITS) << beyond >> beyond)
-            }
-            None => Self::of_word(&bytes[start..end]),
-        }
+    fn of_first(eight: u64, length: usize) -> Self {
+        let beyond = 64 - 8 * length.min(8);
+        Self(eight << beyond >> beyond)
     }
 
     fn of_word(word: &[u8]) -> Self {
@@ -345,8 +379,8 @@ impl Key {
     }
 
     /// Joined with the beginning of the next word.
-    fn and(self, second: &[u8]) -> Self {
-        Self(self.0.wrapping_mul(Self::RATIO).rotate_left(23) ^ Self::of_word(second).0)
+    fn and(self, second: Self) -> Self {
+        Self(self.0.wrapping_mul(Self::RATIO).rotate_left(23) ^ second.0)
     }
 
     /// Its slot among `slots`.

@@ -143,15 +143,14 @@ pub(super) fn add_negative_phrases(
     for place in &judged.places {
         let text = fields[place.field].text;
         for candidate in &mut judged.candidates[place.candidates.clone()] {
-            let phrases = lexicon.negatives(candidate.claim.token);
-            if phrases.is_empty()
+            if !candidate.claim.phrases
                 || candidate.evidence.has(Evidence::NegativePhrase)
                 || least.is_some_and(|least| candidate.score < least)
             {
                 continue;
             }
             let capitals = in_capitals(&text[place.range.clone()], candidate.evidence);
-            if phrases.hold(text, &place.range, capitals) {
+            if lexicon.negatives(candidate.claim.token).hold(text, &place.range, capitals) {
                 candidate.evidence.add(Evidence::NegativePhrase);
                 candidate.score = weights.score(candidate.evidence);
             }

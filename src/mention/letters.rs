@@ -16,14 +16,18 @@ pub(super) enum Capitals {
     All,
 }
 
-/// How a run of ASCII word bytes is written.
-pub(super) fn written(word: &[u8]) -> Capitals {
-    match word {
-        [first, ..] if first.is_ascii_lowercase() => Capitals::None,
-        [_, second, ..] if second.is_ascii_lowercase() => Capitals::First,
-        _ => Capitals::All,
-    }
+/// How a word of `length` bytes is written that begins with these eight bytes. Asked at every word, so it takes
+/// no branch.
+#[inline]
+pub(super) fn written(eight: u64, length: usize) -> Capitals {
+    let [first, second, ..] = eight.to_le_bytes();
+    let small = first.is_ascii_lowercase();
+    let small_second = second.is_ascii_lowercase() & (length > 1);
+    BY_SMALL[usize::from(small) << 1 | usize::from(small_second)]
 }
+
+/// By whether the first letter is small, and whether the second is.
+const BY_SMALL: [Capitals; 4] = [Capitals::All, Capitals::First, Capitals::None, Capitals::None];
 
 /// The capitals without which a surface under `rule`, spelled `text`, cannot count.
 pub(super) fn needed(rule: CaseRule, text: &str) -> Capitals {
@@ -36,40 +40,22 @@ pub(super) fn needed(rule: CaseRule, text: &str) -> Capitals {
 }
 
 /// Whether a sign beside a word could make it count in a letter case that its claims do not allow:
-/// `$near`, `#solana`, `sol/usdt`, `sol +2%`. Asked at every word, so it takes no branch.
-#[inline]
+/// `$near`, `#solana`, `sol/usdt`, `sol +2%`.
 pub(super) fn lifts_case(bytes: &[u8], start: usize, end: usize) -> bool {
-    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
-    let (before, next, beyond) = (byte(start.wrapping_sub(1)), byte(end), byte(end.wrapping_add(1)));
-    let lifts = |byte: u8, from: u8| LIFTING[byte as usize] & from;
-    let blank = if next == b' ' { AFTER_BLANK } else { 0 };
-    lifts(before, BEFORE) | lifts(next, AFTER) | lifts(beyond, blank) != 0
+    let before = start.checked_sub(1).map(|at| bytes[at]);
+    matches!(before, Some(b'$' | b'#' | b'/' | b'-' | b':'))
+        || matches!(
+            &bytes[end..],
+            [b'/' | b'-' | b':' | 0xE2, ..] | [b' ', b'+' | b'-' | b'(' | b'0'..=b'9' | 0xE2, ..]
+        )
 }
 
-/// Where a byte lifts the case rule: before a word, right after it, or after it and a blank.
-const BEFORE: u8 = 1;
-const AFTER: u8 = 2;
-const AFTER_BLANK: u8 = 4;
-
-static LIFTING: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
-        let c = byte as u8;
-        if matches!(c, b'$' | b'#' | b'/' | b'-' | b':') {
-            table[byte] |= BEFORE;
-        }
-        if matches!(c, b'/' | b'-' | b':' | 0xE2) {
-            table[byte] |= AFTER;
-        }
-        if matches!(c, b'+' | b'-' | b'(' | b'0'..=b'9' | 0xE2) {
-            table[byte] |= AFTER_BLANK;
-        }
-        byte += 1;
-    }
-    table
-};
+/// Whether a byte can lift the case rule from the byte before a word to the second one after it.
+#[inline]
+pub(super) fn may_lift(byte: u8) -> bool {
+    // Digits and signs from `#` to `:` stand together.
+    byte.wrapping_sub(b'#') <= b':' - b'#' && byte != b'.' && byte != b',' || byte >= 0x80
+}
 
 /// Whether the letters of `surface` stand in a case that `rule` allows for `written`.
 pub(super) fn case_holds(rule: CaseRule, written: &str, surface: &str) -> bool {

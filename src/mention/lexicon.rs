@@ -79,6 +79,8 @@ pub(super) struct Claim {
     pub(super) says: Evidence,
     /// The kinds that say something about it.
     pub(super) heeds: EvidenceSet,
+    /// Whether there are phrases in which the asset is not meant.
+    pub(super) phrases: bool,
     /// First date on which the asset no longer went by this surface.
     pub(super) until: Option<Date>,
 }
@@ -196,6 +198,7 @@ fn claims(catalog: &Catalog, token: TokenIndex, add: &mut dyn FnMut(&str, Claim)
         written: written.into(),
         says: surface::says(role, class),
         heeds: surface::heeds(role, class, written),
+        phrases: !asset.negative.is_empty(),
         until,
     };
     let symbol_case = |class| if class == Class::A { CaseRule::Any } else { CaseRule::Upper };

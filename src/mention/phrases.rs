@@ -39,10 +39,6 @@ impl Phrases {
         phrases
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     /// Whether `place` lies in one of them. A ticker in `capitals` is not the word of a phrase in lower case.
     pub(super) fn hold(&self, text: &str, place: &Range<usize>, capitals: bool) -> bool {
         self.may_hold(text, place) && self.search(text, place, capitals)
@@ -53,7 +49,17 @@ impl Phrases {
         let bytes = text.as_bytes();
         self.after.may_follow(bytes[place.end..].iter().copied())
             || self.before.may_follow(bytes[..place.start].iter().rev().copied())
-            || self.list.iter().any(|phrase| may_lie_inside(&bytes[place.clone()], phrase.text.as_bytes()))
+            || self.may_lie_inside(&bytes[place.clone()])
+    }
+
+    /// Whether one of them may be a part of `surface`, or all of it.
+    fn may_lie_inside(&self, surface: &[u8]) -> bool {
+        let mut short = self.list.iter().filter(|phrase| phrase.text.len() <= surface.len()).peekable();
+        if !surface.is_ascii() {
+            return true;
+        }
+        short.peek().is_some()
+            && (has_odd_blanks(surface) || short.any(|phrase| is_part(surface, phrase.text.as_bytes())))
     }
 
     fn search(&self, text: &str, place: &Range<usize>, capitals: bool) -> bool {
@@ -88,21 +94,27 @@ fn overlaps(text: &str, place: &Range<usize>, phrase: &str) -> bool {
     })
 }
 
-/// Whether a phrase may be a part of `surface`, or all of it.
-fn may_lie_inside(surface: &[u8], phrase: &[u8]) -> bool {
-    let folds = surface.iter().any(|byte| *byte >= 0x80 || byte.is_ascii_whitespace() && *byte != b' ');
-    folds
-        || surface.windows(2).any(|two| two == b"  ")
-        || surface.windows(phrase.len().max(1)).any(|part| part.eq_ignore_ascii_case(phrase))
+/// Blanks that folding changes.
+fn has_odd_blanks(surface: &[u8]) -> bool {
+    surface.iter().any(|byte| byte.is_ascii_whitespace() && *byte != b' ') || is_part(surface, b"  ")
 }
+
+fn is_part(surface: &[u8], phrase: &[u8]) -> bool {
+    surface.windows(phrase.len().max(1)).any(|part| part.eq_ignore_ascii_case(phrase))
+}
+
+/// Stands for the end of a phrase after a word.
+const END: u8 = 0;
 
 /// The ways in which phrases go on beyond a word, one direction of reading: the first three bytes, of which the
 /// first is no word byte.
 #[derive(Debug, Default)]
 struct Beyond {
+    /// The first bytes: a blank, a hyphen, seldom more. In no order.
+    firsts: Vec<u8>,
     /// Hashed three bytes, one bit each.
     three: [u64; 8],
-    /// First bytes of ways that are shorter. Sorted by nothing: there are few.
+    /// First bytes of ways that are shorter. In no order.
     short: Vec<u8>,
 }
 
@@ -110,30 +122,46 @@ impl Beyond {
     fn insert(&mut self, phrase: impl Iterator<Item = u8>) {
         let phrase: Vec<u8> = phrase.collect();
         for at in (1..phrase.len()).filter(|at| !is_ascii_word(phrase[*at])) {
-            match phrase[at..].first_chunk::<3>() {
-                Some(three) => {
-                    let (slot, bit) = Self::slot(three.map(fold));
-                    self.three[slot] |= bit;
-                }
-                None => self.short.push(fold(phrase[at])),
+            if !self.firsts.contains(&fold(phrase[at])) {
+                self.firsts.push(fold(phrase[at]));
+            }
+            match phrase[at..] {
+                [first, second, third, ..] => self.add([first, second, third]),
+                // Only whole words count: what follows is no word byte.
+                [first, second] if is_ascii_word(second) => self.add([first, second, END]),
+                _ => self.short.push(fold(phrase[at])),
             }
         }
+    }
+
+    fn add(&mut self, three: [u8; 3]) {
+        let (slot, bit) = Self::slot(three.map(fold));
+        self.three[slot] |= bit;
+    }
+
+    fn has(&self, three: [u8; 3]) -> bool {
+        let (slot, bit) = Self::slot(three);
+        self.three[slot] & bit != 0
     }
 
     /// Whether a phrase may go on into `bytes`; true for what only the folded text can tell.
     fn may_follow(&self, mut bytes: impl Iterator<Item = u8>) -> bool {
         let Some(first) = bytes.next() else { return false };
+        if first < 0x80 && !is_ascii_word(first) && !self.firsts.contains(&fold(first)) {
+            return false;
+        }
         let (Some(second), Some(third)) = (bytes.next(), bytes.next()) else { return true };
         let three = [first, second, third];
         if three.iter().any(|byte| *byte >= 0x80) || is_ascii_word(first) {
             return true;
         }
         let three = three.map(fold);
-        if three[0] == b' ' && three[1] == b' ' || three[1] == b' ' && three[2] == b' ' {
+        if three[1] == b' ' && (three[0] == b' ' || three[2] == b' ') {
             return true;
         }
-        let (slot, bit) = Self::slot(three);
-        self.three[slot] & bit != 0 || self.short.contains(&three[0])
+        self.has(three)
+            || !is_ascii_word(three[2]) && self.has([three[0], three[1], END])
+            || self.short.contains(&three[0])
     }
 
     fn slot(three: [u8; 3]) -> (usize, u64) {
@@ -159,12 +187,12 @@ mod tests {
 
         #[test]
         fn the_quick_look_loses_no_phrase(
-            before in "[a ]{0,3}(doge-|in the |In the |\n\nan|é |x  )?",
+            before in "[a ]{0,3}(doge-|in the |a |an |s |In the |\n\nan|é |x  )?",
             word in "(near|Near|doge|near  the|ripple effect)",
-            after in "( term|-led|  term| \u{200b}term|s|.|\n|’s| to it| pump)?.{0,3}",
+            after in "( term| s| so|-led|  term| \u{200b}term|s|.|\n|’s| to it| pump)?.{0,3}",
         ) {
             let phrases = Phrases::new(
-                &["near term", "in the near", "DOGE-led", "doge-led", "ripple", "near.", "an near", "the", "near  to"]
+                &["near term", "in the near", "DOGE-led", "doge-led", "ripple", "near.", "an near", "the", "near  to", "a near", "doge s"]
                     .map(str::to_owned),
             );
             let text = format!("{before}{word}{after}");

@@ -45,17 +45,19 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
     let mut from = 0;
     while base < bytes.len() {
         let marks = Marks::at(bytes, base, &lexicon.gate.signs);
-        let in_word = base > 0 && is_ascii_word(bytes[base - 1]);
-        let starts = marks.words & !(marks.words << 1 | u64::from(in_word));
-        let mut events = (starts | marks.beyond | marks.signs) & !0 << (from - base);
+        let words = words_that_pass(lexicon, bytes, base, &marks, !0 << (from - base));
+        let signs = if lexicon.gate.signs_lead_words {
+            marks.signs & (marks.words >> 1 | 1 << (SIZE - 1))
+        } else {
+            marks.signs
+        };
+        let mut events = (words | marks.beyond | signs) & !0 << (from - base);
         while events != 0 {
             let bit = events.trailing_zeros() as usize;
             events &= events - 1;
             let at = base + bit;
-            if starts >> bit & 1 != 0 {
-                let end = at + (marks.words >> bit).trailing_ones() as usize;
-                let end = if end == base + SIZE { word_end(bytes, end) } else { end };
-                ascii_word(lexicon, text, at, end, hit);
+            if words >> bit & 1 != 0 {
+                ascii_word(lexicon, text, at, word_end(bytes, at), hit);
             } else if marks.beyond >> bit & 1 != 0 {
                 from = beyond_ascii(lexicon, text, at, hit);
                 events = if from < base + SIZE { events & !0 << (from - base) } else { 0 };
@@ -66,6 +68,27 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
         base = (base + SIZE).max(from / SIZE * SIZE);
         from = from.max(base);
     }
+}
+
+/// The words that start in a block, at the bits of `from`, and may begin a pattern.
+#[inline]
+fn words_that_pass(lexicon: &Lexicon, bytes: &[u8], base: usize, marks: &Marks, from: u64) -> u64 {
+    let in_word = base > 0 && is_ascii_word(bytes[base - 1]);
+    let mut starts = marks.words & !(marks.words << 1 | u64::from(in_word)) & from;
+    let (first_beside, last_beside) = marks.beside_lifting();
+    let mut words = 0;
+    while starts != 0 {
+        let bit = starts.trailing_zeros() as usize;
+        starts &= starts - 1;
+        let mut end = bit + (marks.words >> bit).trailing_ones() as usize;
+        let signs = (first_beside >> bit | last_beside >> (end - 1)) & 1 != 0;
+        if end == SIZE {
+            end = word_end(bytes, base + end) - base;
+        }
+        let passes = lexicon.gate.passes(bytes, base + bit, base + end, signs);
+        words |= u64::from(passes) << bit;
+    }
+    words
 }
 
 /// Reads on from a character outside ASCII to the next ASCII character between words, and gives its position.
@@ -117,7 +140,6 @@ fn word_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// A run of ASCII word bytes at which a word starts.
-#[inline]
 fn ascii_word(lexicon: &Lexicon, text: &str, start: usize, end: usize, hit: &mut dyn FnMut(Hit)) {
     match lexicon.gate.admits(text.as_bytes(), start, end) {
         Admission::Refused => {}

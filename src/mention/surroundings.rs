@@ -371,7 +371,7 @@ impl WordsOfLine {
         let capitalised_most = self.capitalised + LINE_WINDOW;
         let shouting = shouted_most * 10 >= (self.all + LINE_WINDOW) * 6;
         let titled = capitalised_most * 4 >= (self.long + LINE_WINDOW) * 3;
-        !shouting && !(title && titled)
+        !(shouting || title && titled)
     }
 }
 

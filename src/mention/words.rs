@@ -35,6 +35,8 @@ pub(super) fn class(c: char) -> CharClass {
         return ASCII[c as usize];
     }
     match c {
+        // General punctuation: quotes and dashes are common, and the tables below are slow to say so.
+        '\u{2000}'..='\u{206F}' => CharClass::Other,
         '\u{AC00}'..='\u{D7FF}' | '\u{1100}'..='\u{11FF}' | '\u{3130}'..='\u{318F}' => CharClass::Hangul,
         '\u{3040}'..='\u{30FA}'
         | '\u{30FC}'..='\u{312F}'
@@ -153,6 +155,11 @@ pub(super) fn fold_untrimmed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn general_punctuation_holds_no_word_characters() {
+        assert!(!('\u{2000}'..='\u{206F}').any(|c| c.is_alphanumeric() || is_mark(c)));
+    }
 
     #[test]
     fn folding_makes_equal_what_readers_see_as_equal() {

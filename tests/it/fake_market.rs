@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use axum::routing::get;
 use cointag::market::{MarketConfig, SourceConfig};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
+
+use crate::fake_bodies::good;
 
 /// A route of one of the markets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +30,45 @@ pub(crate) enum Route {
     SimplePrice,
     /// CoinPaprika `/tickers`.
     Tickers,
+    /// CoinMarketCap `/v2/simple/price`, with and without key.
+    CmcPrice,
+    /// DefiLlama `/prices/current`.
+    LlamaNow,
+    /// DefiLlama `/prices/historical`.
+    LlamaThen,
+    /// Binance `/exchangeInfo`.
+    BinanceInfo,
+    /// Binance `/ticker/24hr`.
+    BinanceTicker,
+    /// Coinbase `/products`.
+    CoinbaseProducts,
+    /// Coinbase `/products/stats`.
+    CoinbaseStats,
+    /// OKX `/market/tickers`.
+    OkxTickers,
+    /// Kraken `/AssetPairs`.
+    KrakenPairs,
+    /// Kraken `/Ticker`.
+    KrakenTicker,
 }
+
+/// Where each route lives, below the market's own root.
+const ROUTES: &[(&str, Route)] = &[
+    ("/coingecko/api/v3/coins/markets", Route::Markets),
+    ("/coingecko/api/v3/simple/price", Route::SimplePrice),
+    ("/coinpaprika/v1/tickers", Route::Tickers),
+    ("/coinmarketcap/v2/simple/price", Route::CmcPrice),
+    ("/coinmarketcap/public-api/v2/simple/price", Route::CmcPrice),
+    ("/defillama/prices/current/{coins}", Route::LlamaNow),
+    ("/defillama/prices/historical/{time}/{coins}", Route::LlamaThen),
+    ("/binance/api/v3/exchangeInfo", Route::BinanceInfo),
+    ("/binance/api/v3/ticker/24hr", Route::BinanceTicker),
+    ("/coinbase/products", Route::CoinbaseProducts),
+    ("/coinbase/products/stats", Route::CoinbaseStats),
+    ("/okx/api/v5/market/tickers", Route::OkxTickers),
+    ("/kraken/0/public/AssetPairs", Route::KrakenPairs),
+    ("/kraken/0/public/Ticker", Route::KrakenTicker),
+];
 
 /// How a route behaves.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,15 +108,21 @@ pub(crate) const ERROR_FORMS: [&str; 5] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) route: Route,
+    pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
 }
 
 impl Call {
-    /// The ids asked for.
+    /// The ids asked for, wherever they stand.
     pub(crate) fn ids(&self) -> Vec<&str> {
-        let ids = self.query.split('&').find_map(|pair| pair.strip_prefix("ids="));
-        ids.map(|ids| ids.split(',').collect()).unwrap_or_default()
+        let find = |name: &str| self.query.split('&').find_map(|pair| pair.strip_prefix(name));
+        let ids = find("ids=").or_else(|| find("id=")).or_else(|| {
+            let last = self.path.rsplit('/').next()?;
+            last.starts_with("coingecko:").then_some(last)
+        });
+        let ids = ids.into_iter().flat_map(|ids| ids.split(','));
+        ids.map(|id| id.strip_prefix("coingecko:").unwrap_or(id)).collect()
     }
 }
 
@@ -87,7 +133,7 @@ pub(crate) struct FakeMarket {
     server: tokio::task::JoinHandle<()>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     moods: Mutex<HashMap<Route, Mood>>,
     coins: Mutex<BTreeMap<String, Coin>>,
     time: Mutex<Option<Timestamp>>,
@@ -98,9 +144,9 @@ struct Shared {
 
 /// JSON texts, so that a test can write whatever a market might.
 #[derive(Clone)]
-struct Coin {
-    price: String,
-    change: String,
+pub(crate) struct Coin {
+    pub(crate) price: String,
+    pub(crate) change: String,
     as_of: Option<Timestamp>,
 }
 
@@ -115,11 +161,15 @@ impl FakeMarket {
             count: watch::Sender::new(0),
             huge_bytes_sent: Arc::default(),
         });
-        let app = Router::new()
-            .route("/coingecko/api/v3/coins/markets", get(markets))
-            .route("/coingecko/api/v3/simple/price", get(simple_price))
-            .route("/coinpaprika/v1/tickers", get(tickers))
-            .with_state(Arc::clone(&shared));
+        let mut app = Router::new();
+        for (path, route) in ROUTES {
+            let answer = async |State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap| {
+                let query = uri.query().unwrap_or_default().to_owned();
+                shared.answer(Call { route: *route, path: uri.path().to_owned(), query, headers }).await
+            };
+            app = app.route(path, get(answer));
+        }
+        let app = app.with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -153,6 +203,12 @@ impl FakeMarket {
             sources: sources.iter().map(ToString::to_string).collect(),
             coingecko: source(self.coingecko_url()),
             coinpaprika: source(self.coinpaprika_url()),
+            coinmarketcap: source(format!("{}/coinmarketcap", self.base_url())),
+            defillama: source(format!("{}/defillama", self.base_url())),
+            binance: source(format!("{}/binance", self.base_url())),
+            coinbase: source(format!("{}/coinbase", self.base_url())),
+            okx: source(format!("{}/okx", self.base_url())),
+            kraken: source(format!("{}/kraken/0/public", self.base_url())),
             ..MarketConfig::default()
         }
     }
@@ -215,73 +271,8 @@ impl Drop for FakeMarket {
     }
 }
 
-async fn markets(
-    State(shared): State<Arc<Shared>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let call = Call { route: Route::Markets, query: query.unwrap_or_default(), headers };
-    shared
-        .answer(call, |shared, call| {
-            let rows = call.ids().into_iter().filter_map(|id| {
-                let (coin, as_of) = shared.coin(id)?;
-                let Coin { price, change, .. } = coin;
-                // The default is 100 rows; a client that forgets it loses coins in silence.
-                Some(format!(
-                    r#"{{"id":"{id}","symbol":"x","name":"X","current_price":{price},"market_cap":1e9,
-                    "market_cap_rank":null,"price_change_percentage_24h":{change},"roi":null,
-                    "last_updated":"{as_of}","price_change_percentage_24h_in_currency":{change}}}"#
-                ))
-            });
-            let page = if call.query.contains("per_page=250") { 250 } else { 100 };
-            format!("[{}]", rows.take(page).collect::<Vec<_>>().join(","))
-        })
-        .await
-}
-
-async fn simple_price(
-    State(shared): State<Arc<Shared>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let call = Call { route: Route::SimplePrice, query: query.unwrap_or_default(), headers };
-    shared
-        .answer(call, |shared, call| {
-            let entries = call.ids().into_iter().filter_map(|id| {
-                let (Coin { price, change, .. }, as_of) = shared.coin(id)?;
-                let second = as_of.as_second();
-                Some(format!(
-                    r#""{id}":{{"usd":{price},"usd_24h_change":{change},"last_updated_at":{second}}}"#
-                ))
-            });
-            format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
-        })
-        .await
-}
-
-async fn tickers(
-    State(shared): State<Arc<Shared>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let call = Call { route: Route::Tickers, query: query.unwrap_or_default(), headers };
-    shared
-        .answer(call, |shared, _| {
-            let ids: Vec<String> = lock(&shared.coins).keys().cloned().collect();
-            let rows = ids.iter().filter_map(|id| {
-            let (Coin { price, change, .. }, as_of) = shared.coin(id)?;
-            Some(format!(
-                r#"{{"id":"{id}","name":"X","symbol":"X","rank":1,"last_updated":"{as_of}","quotes":{{"USD":{{
-                    "price":{price},"market_cap":0,"percent_change_24h":{change},"ath_price":null}}}}}}"#
-            ))
-        });
-            format!("[{}]", rows.collect::<Vec<_>>().join(","))
-        })
-        .await
-}
-
 impl Shared {
-    async fn answer(&self, call: Call, good: impl Fn(&Self, &Call) -> String) -> Response<Body> {
+    async fn answer(&self, call: Call) -> Response<Body> {
         let mood = lock(&self.moods).get(&call.route).cloned().unwrap_or(Mood::Good);
         let has_name = call.headers.contains_key(header::USER_AGENT);
         lock(&self.calls).push(call.clone());
@@ -334,7 +325,12 @@ impl Shared {
         }
     }
 
-    fn coin(&self, id: &str) -> Option<(Coin, Timestamp)> {
+    /// The ids of all coins.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        lock(&self.coins).keys().cloned().collect()
+    }
+
+    pub(crate) fn coin(&self, id: &str) -> Option<(Coin, Timestamp)> {
         let coin = lock(&self.coins).get(id).cloned()?;
         let as_of = coin.as_of.or(*lock(&self.time)).unwrap_or_else(Timestamp::now);
         Some((coin, as_of))

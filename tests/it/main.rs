@@ -5,6 +5,7 @@ mod catalog;
 mod cli;
 mod config;
 mod faces;
+mod fake_bodies;
 mod fake_market;
 mod house;
 mod market;

@@ -5,7 +5,9 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{BACK_OFF_MAX, Coverage, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry};
+use super::{
+    BACK_OFF_MAX, Coverage, Currency, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry,
+};
 use crate::market::error::{MarketError, SourceError};
 use crate::market::http::{Answer, Endpoint, joined_ids, status_fault};
 use crate::market::number;
@@ -19,6 +21,7 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
     ids: Ids::Market("coingecko"),
     // 250 is a page of `/coins/markets`; longer lists of ids than 5,000 characters are known to fail.
     coverage: Coverage::Chosen { ids_max: PAGE, chars_max: 5_000 },
+    cross_check: false,
     plans: &[
         Plan {
             name: "keyless",
@@ -123,6 +126,7 @@ fn parse_markets(answer: &Answer) -> Result<Vec<Priced>, SourceError> {
             change_24h_pct: number::float(row.price_change_percentage_24h_in_currency)
                 .or_else(|| number::float(row.price_change_percentage_24h)),
             as_of: number::rfc3339(row.last_updated),
+            quoted_in: Currency::Usd,
         })
     };
     let readable: Vec<Row<'_>> = rows.iter().filter_map(|row| serde_json::from_str(row.get()).ok()).collect();
@@ -156,6 +160,7 @@ fn parse_simple(answer: &Answer) -> Result<Vec<Priced>, SourceError> {
             price: number::price(entry.usd)?,
             change_24h_pct: number::float(entry.usd_24h_change),
             as_of: number::unix_seconds(entry.last_updated_at),
+            quoted_in: Currency::Usd,
         })
     };
     Ok(entries.into_iter().filter_map(read).collect())

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-use super::{BACK_OFF_MAX, Coverage, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry};
+use super::{
+    BACK_OFF_MAX, Coverage, Currency, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry,
+};
 use crate::market::error::{MarketError, SourceError};
 use crate::market::http::{Answer, Endpoint, status_fault};
 use crate::market::number;
@@ -17,6 +19,7 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
     terms: "The free plan is for hobby and other non-commercial use; a business brings its own key.",
     ids: Ids::Market("coinpaprika"),
     coverage: Coverage::Everything,
+    cross_check: false,
     plans: &[
         Plan {
             name: "free",
@@ -108,6 +111,7 @@ fn parse(answer: &Answer) -> Result<Vec<Priced>, SourceError> {
             price: number::price(row.quotes.usd.price)?,
             change_24h_pct: number::float(row.quotes.usd.percent_change_24h),
             as_of: number::rfc3339(row.last_updated),
+            quoted_in: Currency::Usd,
         })
     };
     Ok(readable.iter().filter_map(read).collect())

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Coverage, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry};
+use super::{Coverage, Currency, Fetching, Haste, Ids, Plan, Priced, QuoteSource, Setup, SourceEntry};
 use crate::catalog::Catalog;
 use crate::market::error::{MarketError, SourceError};
 use crate::market::number;
@@ -30,6 +30,7 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
     terms: "None: the prices are the operator's own.",
     ids: Ids::Own,
     coverage: Coverage::Everything,
+    cross_check: false,
     plans: &[Plan {
         name: "file",
         base_url: "",
@@ -142,7 +143,13 @@ fn parse(text: &str) -> Result<Vec<Priced>, String> {
     let read = |(id, record): (String, Record<'_>)| {
         let price = number::price(Some(record.price))
             .ok_or_else(|| format!("the price of `{id}` is not a number above 0"))?;
-        Ok(Priced { id, price, change_24h_pct: record.change_24h_pct, as_of: record.as_of.or(file.as_of) })
+        Ok(Priced {
+            id,
+            price,
+            change_24h_pct: record.change_24h_pct,
+            as_of: record.as_of.or(file.as_of),
+            quoted_in: Currency::Usd,
+        })
     };
     file.prices.into_iter().map(read).collect()
 }

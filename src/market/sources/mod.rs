@@ -3,13 +3,23 @@
 //! To add a market API, write its file (`fetch`, which asks, and `parse`, which only reads), add its row to
 //! [`ALL`] and its section to [`super::MarketConfig`]. `fetch` gets ids of that market, never symbols.
 
+mod binance;
+mod coinbase;
 mod coingecko;
+mod coinmarketcap;
 mod coinpaprika;
+mod defillama;
 mod file;
+mod kraken;
+mod okx;
+mod pairs;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,9 +31,20 @@ use super::config::{MarketConfig, Secret, SourceConfig};
 use super::error::{MarketError, SourceError};
 use super::http::{Endpoint, Http};
 use crate::catalog::Catalog;
+use pairs::Pairs;
 
 /// Every source that this build knows, the better ones first.
-pub const ALL: &[SourceEntry] = &[coingecko::ENTRY, coinpaprika::ENTRY, file::ENTRY];
+pub const ALL: &[SourceEntry] = &[
+    coingecko::ENTRY,
+    coinpaprika::ENTRY,
+    coinmarketcap::ENTRY,
+    defillama::ENTRY,
+    binance::ENTRY,
+    coinbase::ENTRY,
+    okx::ENTRY,
+    kraken::ENTRY,
+    file::ENTRY,
+];
 
 /// What is known of a source before it is asked.
 #[derive(Debug)]
@@ -42,6 +63,8 @@ pub struct SourceEntry {
     pub ids: Ids,
     /// How many tokens one call prices.
     pub coverage: Coverage,
+    /// Its prices only check others': on its own it prices nothing.
+    pub cross_check: bool,
     /// Its plans; the first is for calls without a key.
     pub plans: &'static [Plan],
     pub(super) build: fn(Setup<'_>) -> Result<Box<dyn QuoteSource>, MarketError>,
@@ -52,6 +75,9 @@ pub struct SourceEntry {
 pub enum Ids {
     /// By the ids that the catalog keeps under this market's name.
     Market(&'static str),
+    /// As before, else by the asset that Binance trades under. Exchanges mostly agree on those names; such a
+    /// listing has to prove itself by another source's price before it is believed.
+    MarketOrBinance(&'static str),
     /// By our own.
     Own,
 }
@@ -123,6 +149,17 @@ pub(super) struct Priced {
     pub(super) change_24h_pct: Option<f64>,
     /// The market's time. `None`: it gave none.
     pub(super) as_of: Option<Timestamp>,
+    /// What the price is in, and the change against.
+    pub(super) quoted_in: Currency,
+}
+
+/// What a price is quoted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Currency {
+    /// US dollars.
+    Usd,
+    /// The token of our catalog with this id, such as `tether`: a stable coin is not the dollar.
+    Token(&'static str),
 }
 
 /// What a source is built from.
@@ -139,6 +176,8 @@ pub(super) struct Configured {
     pub(super) has_key: bool,
     pub(super) calls_per_minute: u32,
     pub(super) calls_per_month: Option<u32>,
+    /// Calls over the wire since this was last set to 0.
+    pub(super) calls: Arc<AtomicU32>,
     pub(super) source: Box<dyn QuoteSource>,
 }
 
@@ -159,6 +198,7 @@ impl SourceEntry {
         let options = config.source(self.name).unwrap_or(&unset);
         let key = self.key(options)?;
         let plan = self.plan(options, key.is_some())?;
+        let calls = Arc::new(AtomicU32::new(0));
         let endpoint = match plan.base_url {
             "" => None,
             base_url => Some(Endpoint::new(
@@ -166,6 +206,7 @@ impl SourceEntry {
                 self.base_url(options.base_url.as_deref().unwrap_or(base_url))?,
                 self.key_header(plan, key.as_ref())?,
                 self.timeout(options, plan)?,
+                Arc::clone(&calls),
             )),
         };
         for (option, value) in
@@ -183,6 +224,7 @@ impl SourceEntry {
             has_key: key.is_some(),
             calls_per_minute: options.calls_per_minute.unwrap_or(plan.calls_per_minute),
             calls_per_month: options.calls_per_month.or(plan.calls_per_month),
+            calls,
             source: (self.build)(Setup { catalog, endpoint, file: config.file.path.as_deref() })?,
         })
     }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 use proptest::prelude::*;
 
+use super::super::gate::first_eight;
 use super::super::letters::{lifts_case, written};
 use super::super::lexicon::{Lexicon, Meaning, Rules};
 use super::*;
@@ -79,7 +80,7 @@ fn refused(text: &str, pattern: usize, start: usize) -> bool {
     let word = text[start..].bytes().take_while(|byte| is_ascii_word(*byte)).count();
     let needs = LEXICON.meanings(pattern).iter().map(Meaning::needs).min().unwrap();
     word > 0
-        && written(&text.as_bytes()[start..start + word]) < needs
+        && written(first_eight(text.as_bytes(), start), word) < needs
         && !lifts_case(text.as_bytes(), start, start + word)
 }
 

@@ -9,6 +9,7 @@ mod tag;
 pub(crate) use tag::tag_lines;
 
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The program, with an environment that holds nothing of ours and no configuration file.
 fn cointag(args: &[&str]) -> Command {
@@ -18,7 +19,15 @@ fn cointag(args: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("XDG_CONFIG_HOME", "/nonexistent").env("NO_COLOR", "1").args(args);
+    // A state folder of its own: prices that another run saved would be found again.
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let state = format!("{}/state-{}-{run}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    command
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("XDG_STATE_HOME", state)
+        .env("NO_COLOR", "1")
+        .args(args);
     command
 }
 

@@ -56,7 +56,7 @@ fn what_cannot_work_is_refused_at_the_start_and_names_the_option() {
     let rows = [
         (
             named(&["coingeko"]),
-            "market.sources: unknown source `coingeko`; known are coingecko, coinpaprika, file",
+            "market.sources: unknown source `coingeko`; known are coingecko, coinpaprika, coinmarketcap, defillama",
         ),
         (named(&["coingecko", "coingecko"]), "market.sources: `coingecko` stands twice"),
         (named(&["file"]), "market.file.path: is needed"),

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::fake_market::Mood;
+use cointag::market::Snapshot;
 
 #[tokio::test]
-async fn a_hundred_waiters_for_one_cold_token_make_one_call() {
+async fn ten_thousand_waiters_for_one_cold_token_make_one_call() {
     let fake = fake_market().await;
     let clock = Clock::manual(noon());
     let catalog = Arc::new(Catalog::parse(CATALOG).unwrap());
@@ -13,7 +14,7 @@ async fn a_hundred_waiters_for_one_cold_token_make_one_call() {
     let markets = Markets::new(Arc::clone(&catalog), &config, &quotes, None, clock).unwrap();
     let token = catalog.find("lonely").unwrap();
     let mut waiters = tokio::task::JoinSet::new();
-    for _ in 0..100 {
+    for _ in 0..10_000 {
         let markets = markets.clone();
         waiters.spawn(async move {
             markets.wait_for(&[token], minutes(1)).await;
@@ -141,4 +142,28 @@ async fn the_loop_stops_when_told_also_while_a_market_hangs() {
     stop.cancel();
     within(running).await.unwrap();
     assert_eq!(fake.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn reading_and_wanting_never_wait_whatever_the_markets_do() {
+    // By their types neither can: there is no future to wait for.
+    let _read: fn(&Snapshot, TokenIndex, Timestamp) -> QuoteAnswer = Snapshot::answer;
+    let _newest: fn(&Markets) -> Arc<Snapshot> = Markets::snapshot;
+    let _want: fn(&Markets, &[TokenIndex]) = Markets::want;
+
+    let desk = Desk::open(BOTH).await;
+    desk.first_round().await;
+    for route in [Route::Markets, Route::SimplePrice, Route::Tickers] {
+        desk.fake.set_mood(route, Mood::Hangs);
+    }
+    let calls = desk.fake.calls().len();
+    desk.advance(minutes(20));
+    desk.fake.called(Route::Tickers, 2).await;
+    assert!(desk.fake.calls().len() > calls, "they hang now");
+    // No await stands between the asks and the answers.
+    for _ in 0..1_000 {
+        desk.markets.want(&[desk.token("bitcoin"), desk.token("lonely")]);
+        let answer = desk.answer("bitcoin");
+        assert_eq!((answer.state, answer.age_s), (QuoteState::Stale, Some(1_200.0)));
+    }
 }

@@ -3,11 +3,14 @@
 
 mod configuration;
 mod demand;
+mod exchanges;
 mod file;
+mod jumps;
 mod links;
 mod log;
 mod moods;
 mod states;
+mod warm_start;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -93,7 +96,8 @@ struct Desk {
     markets: Markets,
     catalog: Arc<Catalog>,
     clock: Clock,
-    _stop: DropGuard,
+    running: tokio::task::JoinHandle<()>,
+    stop: DropGuard,
 }
 
 fn noon() -> Timestamp {
@@ -131,15 +135,41 @@ impl Desk {
         state_dir: Option<&Path>,
         change: impl FnOnce(&mut MarketConfig),
     ) -> Self {
+        Self::open_at(fake, sources, state_dir, Clock::manual(noon()), change)
+    }
+
+    fn open_at(
+        fake: FakeMarket,
+        sources: &[&str],
+        state_dir: Option<&Path>,
+        clock: Clock,
+        change: impl FnOnce(&mut MarketConfig),
+    ) -> Self {
+        let catalog = Arc::new(Catalog::parse(CATALOG).unwrap());
+        Self::open_catalog(catalog, fake, sources, state_dir, clock, change)
+    }
+
+    fn open_catalog(
+        catalog: Arc<Catalog>,
+        fake: FakeMarket,
+        sources: &[&str],
+        state_dir: Option<&Path>,
+        clock: Clock,
+        change: impl FnOnce(&mut MarketConfig),
+    ) -> Self {
         let mut config = fake.config(sources);
         change(&mut config);
-        let catalog = Arc::new(Catalog::parse(CATALOG).unwrap());
-        let clock = Clock::manual(noon());
         let quotes = QuotesConfig::default();
         let markets = Markets::new(Arc::clone(&catalog), &config, &quotes, state_dir, clock.clone()).unwrap();
         let stop = CancellationToken::new();
-        markets.spawn(stop.clone());
-        Self { fake, markets, catalog, clock, _stop: stop.drop_guard() }
+        let running = markets.spawn(stop.clone());
+        Self { fake, markets, catalog, clock, running, stop: stop.drop_guard() }
+    }
+
+    /// Stops as a server does: what was learned is kept when this returns.
+    async fn stop(self) {
+        drop(self.stop);
+        self.running.await.unwrap();
     }
 
     fn token(&self, id: &str) -> TokenIndex {

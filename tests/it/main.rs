@@ -14,3 +14,4 @@ mod mention_properties;
 mod operations;
 mod record;
 mod schema;
+mod weights;

@@ -165,11 +165,11 @@ impl Detector {
         let visible = (document.content_type == ContentType::Html).then(|| visible_text(&document.body));
         let body = visible.as_ref().map_or(document.body.as_str(), |visible| &visible.text);
         let fields = [
-            FieldText { field: Field::Title, text: &document.title },
-            FieldText { field: Field::Body, text: body },
+            FieldText::new(Field::Title, &document.title),
+            FieldText::new(Field::Body, body),
         ];
         let crypto_news = document.context == Context::CryptoNews;
-        let mut judged = judge(&self.lexicon, &self.rules, &fields, crypto_news);
+        let mut judged = judge(&self.catalog, &self.lexicon, &self.rules, &fields, crypto_news);
         let published = document.published_at.map(|at| TimeZone::UTC.to_datetime(at).date());
         let least =
             Confidence::from_fraction(options.min_confidence.unwrap_or(self.rules.default_min_confidence));

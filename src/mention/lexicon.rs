@@ -197,7 +197,7 @@ fn claims(catalog: &Catalog, token: TokenIndex, add: &mut dyn FnMut(&str, Claim)
         case,
         written: written.into(),
         says: surface::says(role, class),
-        heeds: surface::heeds(role, class, written),
+        heeds: surface::heeds(role, class, written, asset.rank),
         phrases: !asset.negative.is_empty(),
         until,
     };

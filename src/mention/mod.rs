@@ -13,6 +13,7 @@ mod judge;
 mod letters;
 mod lexicon;
 mod offsets;
+mod owner;
 mod phrases;
 mod resolve;
 mod scan;

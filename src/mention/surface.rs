@@ -22,7 +22,7 @@ pub(super) fn says(role: Role, class: Class) -> Evidence {
 }
 
 /// The kinds that say something about a surface of this sort.
-pub(super) fn heeds(role: Role, class: Class, written: &str) -> EvidenceSet {
+pub(super) fn heeds(role: Role, class: Class, written: &str, rank: Option<u32>) -> EvidenceSet {
     let symbol = role == Role::Symbol;
     let word = is_one_word(written);
     // Title case tells about words that are names, capitals about those and about tickers.
@@ -30,6 +30,9 @@ pub(super) fn heeds(role: Role, class: Class, written: &str) -> EvidenceSet {
     let mut kinds = EvidenceSet::default();
     for kind in Evidence::ALL {
         let heeded = match kind {
+            Evidence::WellKnown => rank.is_some_and(|rank| rank <= 100),
+            Evidence::LittleKnown => rank.is_none_or(|rank| rank > 500),
+            Evidence::NoCryptoA => class == Class::A,
             Evidence::NoCrypto => class == Class::B,
             Evidence::NoCryptoC => class == Class::C,
             Evidence::NoCryptoD => class == Class::D,
@@ -38,10 +41,14 @@ pub(super) fn heeds(role: Role, class: Class, written: &str) -> EvidenceSet {
             Evidence::Compound => class > Class::B,
             Evidence::TitleCase => !symbol && look,
             Evidence::Shouting => look,
+            Evidence::LowerText => symbol && class > Class::A,
+            Evidence::CapitalBefore | Evidence::CapitalAfter => !symbol && look,
+            Evidence::Defined => symbol,
             Evidence::SentenceStart => !symbol && class > Class::B && word,
             Evidence::Amount => symbol || class <= Class::B,
             Evidence::Hashtag => class <= Class::B,
             Evidence::Parenthesised
+            | Evidence::OtherName
             | Evidence::Cashtag
             | Evidence::Pair
             | Evidence::CryptoListing

@@ -6,20 +6,24 @@
 mod error;
 mod info;
 mod limits;
+mod past;
 mod quotes;
 mod readiness;
 mod tag;
 mod tokens;
+mod watch;
 
 use std::sync::Arc;
 
 pub use error::{Code, Error};
 pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
+pub use past::{price_at_publication, tokens};
 pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
 pub use readiness::{Readiness, Stage};
 pub use tag::{DocumentFields, QuoteMode, TagOptions, TagRequest};
 pub use tokens::{FormerName, ListTokens, Token, TokenPage, TokenSelector};
+pub use watch::Watch;
 
 use crate::market::Markets;
 use crate::mention::Detector;

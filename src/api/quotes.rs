@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Error, Limits};
+use super::{Api, Error, Limits, past};
 use crate::catalog::{AssetRecord, Catalog, SymbolMatch, TokenIndex};
 use crate::market::Markets;
 use crate::market::quote::{QuoteAnswer, QuoteState};
@@ -23,7 +23,7 @@ pub struct QuotesRequest {
     pub symbols: Vec<String>,
     /// Only `USD` so far.
     pub currency: Option<String>,
-    /// Not built yet.
+    /// A moment in the past to price at; absent: now.
     pub at: Option<Timestamp>,
     /// How long to wait for prices that are not known yet; capped by the limits.
     pub quote_wait_ms: u32,
@@ -113,23 +113,32 @@ pub async fn quote(
     limits: &Limits,
     request: QuotesRequest,
 ) -> Result<Quotes, Error> {
-    let pricing = check(&request, limits)?;
-    let by_id = (request.token_ids.into_iter().enumerate())
-        .map(|(place, id)| (find_id(catalog, &id, &format!("token_ids[{place}]")), id));
-    let by_symbol = (request.symbols.into_iter().enumerate())
-        .map(|(place, symbol)| (find_symbol(catalog, &symbol, &format!("symbols[{place}]")), symbol));
-    let found: Vec<_> = by_id.chain(by_symbol).collect();
-
+    let pricing = Pricing::new(limits, request.quote_wait_ms, request.max_quote_age_s, "max_quote_age_s")?;
+    let at = request.at;
+    if at.is_some_and(|at| at > markets.now()) {
+        return Err(Error::invalid("at", "`at` lies in the future; leave it out for the price of now"));
+    }
+    let found = resolve(catalog, limits, request)?;
     let tokens: Vec<TokenIndex> =
         found.iter().filter_map(|(found, _)| found.as_ref().ok().copied()).collect();
     markets.want(&tokens);
-    if !pricing.wait.is_zero() && !tokens.is_empty() {
-        markets.wait_for(&tokens, pricing.wait).await;
+    match at {
+        Some(at) => past::fetch(markets, tokens.iter().map(|token| (*token, at)), pricing.wait).await,
+        None if !pricing.wait.is_zero() && !tokens.is_empty() => {
+            markets.wait_for(&tokens, pricing.wait).await;
+        }
+        None => {}
     }
     let (snapshot, now) = (markets.snapshot(), markets.now());
     let priced = |token: TokenIndex| {
-        let mut quote = snapshot.answer(token, now);
-        pricing.withhold_too_old(&mut quote);
+        let quote = match at {
+            Some(at) => markets.history().answer(token, at, &snapshot),
+            None => {
+                let mut quote = snapshot.answer(token, now);
+                pricing.withhold_too_old(&mut quote);
+                quote
+            }
+        };
         let TokenRef { token_id, symbol, name, .. } = catalog.asset(token).into();
         PricedToken { token_id, symbol, name, quote }
     };
@@ -140,7 +149,24 @@ pub async fn quote(
     Ok(Quotes { quotes: found.into_iter().map(item).collect() })
 }
 
-fn check(request: &QuotesRequest, limits: &Limits) -> Result<Pricing, Error> {
+/// What each of the names asked for means, ids first.
+///
+/// # Errors
+/// None or too many are asked for.
+pub(super) fn resolve(
+    catalog: &Catalog,
+    limits: &Limits,
+    request: QuotesRequest,
+) -> Result<Vec<(Result<TokenIndex, ItemError>, String)>, Error> {
+    check(&request, limits)?;
+    let by_id = (request.token_ids.into_iter().enumerate())
+        .map(|(place, id)| (find_id(catalog, &id, &format!("token_ids[{place}]")), id));
+    let by_symbol = (request.symbols.into_iter().enumerate())
+        .map(|(place, symbol)| (find_symbol(catalog, &symbol, &format!("symbols[{place}]")), symbol));
+    Ok(by_id.chain(by_symbol).collect())
+}
+
+fn check(request: &QuotesRequest, limits: &Limits) -> Result<(), Error> {
     let asked = request.token_ids.len() + request.symbols.len();
     let max = limits.quote_tokens_max;
     if asked > max as usize {
@@ -153,11 +179,7 @@ fn check(request: &QuotesRequest, limits: &Limits) -> Result<Pricing, Error> {
     if asked == 0 {
         return Err(Error::invalid("token_ids", "no token is asked for; give `token_ids` or `symbols`"));
     }
-    if request.at.is_some() {
-        return Err(Error::unimplemented("at", "past prices are not built yet; leave `at` out"));
-    }
-    check_currency(request.currency.as_deref(), "currency")?;
-    Pricing::new(limits, request.quote_wait_ms, request.max_quote_age_s, "max_quote_age_s")
+    check_currency(request.currency.as_deref(), "currency")
 }
 
 pub(super) fn find_id(catalog: &Catalog, id: &str, field: &str) -> Result<TokenIndex, ItemError> {

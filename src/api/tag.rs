@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::quotes::{Pricing, check_currency};
-use super::{Api, Error, Limits};
+use super::{Api, Error, Limits, past};
 use crate::annotate::{Record, annotate};
 use crate::catalog::TokenIndex;
 use crate::mention::{Ambiguity, ContentType, Context, Document, Kind, OffsetUnit, Options};
@@ -83,15 +83,31 @@ impl Api {
         check_document(&document, &self.limits)?;
         let pricing = check_options(&options, &self.limits)?;
         let document = Document::from(document);
+        let at_publication = options.quotes == QuoteMode::AtPublication;
         let options = Options::from(options);
         let Some(pricing) = pricing else {
             return Ok(annotate(&self.detector, &document, &options, None));
         };
+        if at_publication {
+            return Ok(self.tag_at_publication(&document, &options, &pricing).await);
+        }
         let snapshot = self.markets.snapshot();
         let quotes = Some((&*snapshot, self.markets.now()));
         let mut record = annotate(&self.detector, &document, &options, quotes);
         self.price(&mut record, &pricing).await;
         Ok(record)
+    }
+
+    async fn tag_at_publication(&self, document: &Document, options: &Options, pricing: &Pricing) -> Record {
+        let catalog = self.detector.catalog();
+        let mut record = annotate(&self.detector, document, options, None);
+        let tokens = past::tokens(catalog, &record);
+        self.markets.want(&tokens);
+        if let Some(at) = document.published_at {
+            past::fetch(&self.markets, tokens.into_iter().map(|token| (token, at)), pricing.wait).await;
+        }
+        past::price_at_publication(catalog, &self.markets, &mut record, document.published_at);
+        record
     }
 
     /// Tells the markets what is read about, waits if asked to, and applies the caller's own age rule.
@@ -138,14 +154,7 @@ fn check_options(options: &TagOptions, limits: &Limits) -> Result<Option<Pricing
     check_currency(options.currency.as_deref(), "options.currency")?;
     let pricing =
         Pricing::new(limits, options.quote_wait_ms, options.max_quote_age_s, "options.max_quote_age_s")?;
-    match options.quotes {
-        QuoteMode::None => Ok(None),
-        QuoteMode::Live => Ok(Some(pricing)),
-        QuoteMode::AtPublication => Err(Error::unimplemented(
-            "options.quotes",
-            "prices at the time of publication are not built yet; ask for `live` or `none`",
-        )),
-    }
+    Ok((options.quotes != QuoteMode::None).then_some(pricing))
 }
 
 impl From<DocumentFields> for Document {

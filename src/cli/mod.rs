@@ -4,9 +4,11 @@ mod catalog;
 mod completions;
 mod config;
 mod health;
+mod history;
 mod quote;
 mod serve;
 mod tag;
+mod watch;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -76,6 +78,8 @@ enum Command {
     Quote(quote::QuoteArgs),
     /// Look into the catalog of tokens
     Catalog(catalog::CatalogArgs),
+    /// Past prices fetched so far: export, import
+    History(history::HistoryArgs),
     /// Ask a running server whether it is serving
     Health(health::HealthArgs),
     /// Show or check the configuration
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Tag(args) => tag::run(&cli.global, &args),
         Command::Catalog(args) => catalog::run(&cli.global, &args),
         Command::Quote(args) => quote::run(&cli.global, &args),
+        Command::History(args) => history::run(&cli.global, &args),
         Command::Health(args) => health::run(&cli.global, &args),
         Command::Config(args) => config::run(&cli.global, &args),
         Command::Completions(args) => completions::run(&args),

@@ -82,7 +82,10 @@ pub async fn serve(
         .max_decoding_message_size(decode_max)
         .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
         .send_compressed(tonic::codec::CompressionEncoding::Gzip);
-    let quotes = pb::quote_service_server::QuoteServiceServer::new(quotes::Quotes(api.clone()));
+    let quotes = pb::quote_service_server::QuoteServiceServer::new(quotes::Quotes::new(
+        api.clone(),
+        readiness.clone(),
+    ));
     let catalog = pb::catalog_service_server::CatalogServiceServer::new(catalog::Catalog(api.clone()));
     let server = pb::server_service_server::ServerServiceServer::new(server::ServerInfo(api));
     let health = tonic_health::pb::health_server::HealthServer::new(health::Health::new(readiness));

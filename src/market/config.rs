@@ -20,8 +20,14 @@ pub struct MarketConfig {
     pub coingecko: SourceConfig,
     /// `[market.coinpaprika]`.
     pub coinpaprika: SourceConfig,
+    /// `[market.defillama]`.
+    pub defillama: SourceConfig,
+    /// `[market.binance]`.
+    pub binance: SourceConfig,
     /// `[market.file]`.
     pub file: FileConfig,
+    /// `[market.history]`.
+    pub history: HistoryConfig,
 }
 
 impl Default for MarketConfig {
@@ -30,6 +36,9 @@ impl Default for MarketConfig {
             sources: vec!["coingecko".to_owned(), "coinpaprika".to_owned()],
             coingecko: SourceConfig::default(),
             coinpaprika: SourceConfig::default(),
+            defillama: SourceConfig::default(),
+            binance: SourceConfig::default(),
+            history: HistoryConfig::default(),
             file: FileConfig::default(),
         }
     }
@@ -41,6 +50,8 @@ impl MarketConfig {
         match name {
             "coingecko" => Some(&self.coingecko),
             "coinpaprika" => Some(&self.coinpaprika),
+            "defillama" => Some(&self.defillama),
+            "binance" => Some(&self.binance),
             _ => None,
         }
     }
@@ -80,6 +91,24 @@ pub struct FileConfig {
     /// The JSON file; its form is that of `examples/quotes.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+}
+
+/// `[market.history]`: prices of the past.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryConfig {
+    /// Names of the sources to ask, the best bargain first. Empty: no past prices.
+    pub sources: Vec<String>,
+    /// How far from the moment asked a record may lie; what is farther is refused.
+    #[serde(with = "super::human_duration")]
+    pub within: Duration,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        let sources = ["defillama", "binance", "coingecko"].map(str::to_owned).to_vec();
+        Self { sources, within: Duration::from_secs(2 * 3600) }
+    }
 }
 
 /// `[quotes]`: how old a price may be.

@@ -14,6 +14,7 @@ use super::book::{Freshness, QuoteBook, Snapshot};
 use super::clock::Clock;
 use super::config::{MarketConfig, QuotesConfig};
 use super::error::MarketError;
+use super::history::History;
 use super::http::Http;
 use super::info::SourceInfo;
 use super::ledger::{Account, Ledger, Moment};
@@ -34,6 +35,7 @@ const NOTED_FOR: Duration = Duration::from_secs(5);
 pub struct Markets {
     shared: Arc<Shared>,
     noted: moka::sync::Cache<TokenIndex, ()>,
+    history: History,
 }
 
 impl Markets {
@@ -69,21 +71,25 @@ impl Markets {
             sources.push(enable(&catalog, entry.configure(&catalog, market, &http)?));
         }
         let freshness = Freshness { fresh_for: quotes.fresh_for, expire_after: quotes.expire_after };
-        Ok(Self::from_parts(catalog, sources, freshness, Links::load(state_dir), clock))
+        let shared = Self::shared(catalog, sources, freshness, Links::load(state_dir), clock);
+        let history = History::new(&shared, market, &http, state_dir)?;
+        Ok(Self { shared, noted: remembered(NOTED_FOR), history })
     }
 
     /// No source at all: every token is unavailable, because none is enabled.
     pub fn disabled(catalog: Arc<Catalog>) -> Self {
-        Self::from_parts(catalog, Vec::new(), Freshness::default(), Links::default(), Clock::system())
+        let freshness = Freshness::default();
+        let shared = Self::shared(catalog, Vec::new(), freshness, Links::default(), Clock::system());
+        Self { history: History::disabled(&shared), shared, noted: remembered(NOTED_FOR) }
     }
 
-    fn from_parts(
+    fn shared(
         catalog: Arc<Catalog>,
         sources: Vec<Enabled>,
         freshness: Freshness,
         links: Links,
         clock: Clock,
-    ) -> Self {
+    ) -> Arc<Shared> {
         let ledger = Ledger::new(sources.iter().map(account).collect());
         let standings = catalog.indices().map(|token| ledger.standing(token)).collect();
         let shared = Shared {
@@ -96,14 +102,15 @@ impl Markets {
             wanted: remembered(WANTED_FOR),
             rounds: watch::Sender::new(0),
         };
-        Self { shared: Arc::new(shared), noted: remembered(NOTED_FOR) }
+        Arc::new(shared)
     }
 
     /// Starts the refresh loop; call it once. It ends soon after `stop`, also while a market hangs.
     pub fn spawn(&self, stop: CancellationToken) -> JoinHandle<()> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, history) = (Arc::clone(&self.shared), self.history.clone());
         tokio::spawn(async move {
             let mut loops = JoinSet::new();
+            history.spawn(&mut loops);
             for place in 0..shared.sources.len() {
                 loops.spawn(refresh::run(Arc::clone(&shared), place));
             }
@@ -175,6 +182,11 @@ impl Markets {
     /// Changes whenever a call to a source has ended and the book was written.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.rounds.subscribe()
+    }
+
+    /// Prices of the past.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Every enabled source, most preferred first.

@@ -13,6 +13,8 @@ mod config;
 #[cfg(feature = "serve")]
 mod error;
 #[cfg(feature = "serve")]
+pub mod history;
+#[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;
@@ -41,7 +43,7 @@ pub use quote::{Quote, QuoteAnswer, QuoteState};
 #[cfg(feature = "serve")]
 pub use {
     clock::Clock,
-    config::{FileConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
+    config::{FileConfig, HistoryConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
     error::{MarketError, SourceError},
     info::{SourceInfo, SourceState},
     markets::Markets,

@@ -3,6 +3,8 @@
 //! Bodies are written here from the vendors' published contracts. Moods change at run time, per route; every
 //! call is counted and its headers are kept.
 
+mod past;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +30,12 @@ pub(crate) enum Route {
     SimplePrice,
     /// CoinPaprika `/tickers`.
     Tickers,
+    /// DefiLlama `/batchHistorical`.
+    BatchHistorical,
+    /// Binance `/api/v3/klines`.
+    Klines,
+    /// CoinGecko `/coins/{id}/market_chart/range`.
+    ChartRange,
 }
 
 /// How a route behaves.
@@ -90,6 +98,7 @@ pub(crate) struct FakeMarket {
 struct Shared {
     moods: Mutex<HashMap<Route, Mood>>,
     coins: Mutex<BTreeMap<String, Coin>>,
+    past: Mutex<BTreeMap<String, BTreeMap<Timestamp, String>>>,
     time: Mutex<Option<Timestamp>>,
     calls: Mutex<Vec<Call>>,
     count: watch::Sender<usize>,
@@ -110,6 +119,7 @@ impl FakeMarket {
         let shared = Arc::new(Shared {
             moods: Mutex::default(),
             coins: Mutex::default(),
+            past: Mutex::default(),
             time: Mutex::default(),
             calls: Mutex::default(),
             count: watch::Sender::new(0),
@@ -119,6 +129,9 @@ impl FakeMarket {
             .route("/coingecko/api/v3/coins/markets", get(markets))
             .route("/coingecko/api/v3/simple/price", get(simple_price))
             .route("/coinpaprika/v1/tickers", get(tickers))
+            .route("/defillama/batchHistorical", get(past::batch_historical))
+            .route("/binance/api/v3/klines", get(past::klines))
+            .route("/coingecko/api/v3/coins/{id}/market_chart/range", get(past::chart_range))
             .with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -153,6 +166,8 @@ impl FakeMarket {
             sources: sources.iter().map(ToString::to_string).collect(),
             coingecko: source(self.coingecko_url()),
             coinpaprika: source(self.coinpaprika_url()),
+            defillama: source(format!("{}/defillama", self.base_url())),
+            binance: source(format!("{}/binance", self.base_url())),
             ..MarketConfig::default()
         }
     }
@@ -176,6 +191,12 @@ impl FakeMarket {
     /// Sets the time of one coin's price.
     pub(crate) fn set_as_of(&self, id: &str, as_of: Timestamp) {
         lock(&self.shared.coins).get_mut(id).unwrap().as_of = Some(as_of);
+    }
+
+    /// Records a price of the past of a coin under the id that the route's market has for it.
+    pub(crate) fn set_past(&self, id: &str, at: &str, price: &str) {
+        let mut past = lock(&self.shared.past);
+        past.entry(id.to_owned()).or_default().insert(at.parse().unwrap(), price.to_owned());
     }
 
     pub(crate) fn remove(&self, id: &str) {

@@ -5,6 +5,7 @@
 
 mod coingecko;
 mod coinpaprika;
+pub(super) mod connect;
 mod file;
 
 use std::path::Path;

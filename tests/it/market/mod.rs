@@ -4,10 +4,12 @@
 mod configuration;
 mod demand;
 mod file;
+mod history;
 mod links;
 mod log;
 mod moods;
 mod states;
+mod watch;
 
 use std::path::Path;
 use std::sync::Arc;

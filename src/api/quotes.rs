@@ -9,6 +9,7 @@ use super::{Api, Error, Limits, past};
 use crate::catalog::{AssetRecord, Catalog, SymbolMatch, TokenIndex};
 use crate::market::Markets;
 use crate::market::quote::{QuoteAnswer, QuoteState};
+use crate::market::rates::CURRENCIES;
 
 /// How many tokens of a similar spelling are suggested for one that is not known.
 const SUGGESTIONS: usize = 3;
@@ -21,7 +22,7 @@ pub struct QuotesRequest {
     pub token_ids: Vec<String>,
     /// Tickers as a person types them.
     pub symbols: Vec<String>,
-    /// Only `USD` so far.
+    /// ISO code, BTC or ETH; absent: USD.
     pub currency: Option<String>,
     /// A moment in the past to price at; absent: now.
     pub at: Option<Timestamp>,
@@ -113,7 +114,9 @@ pub async fn quote(
     limits: &Limits,
     request: QuotesRequest,
 ) -> Result<Quotes, Error> {
-    let pricing = Pricing::new(limits, request.quote_wait_ms, request.max_quote_age_s, "max_quote_age_s")?;
+    let currency = currency(request.currency.as_deref(), "currency")?;
+    let pricing = Pricing::new(limits, request.quote_wait_ms, request.max_quote_age_s, "max_quote_age_s")?
+        .in_currency(currency);
     let at = request.at;
     if at.is_some_and(|at| at > markets.now()) {
         return Err(Error::invalid("at", "`at` lies in the future; leave it out for the price of now"));
@@ -129,6 +132,7 @@ pub async fn quote(
         }
         None => {}
     }
+    pricing.fetch_rates(markets).await;
     let (snapshot, now) = (markets.snapshot(), markets.now());
     let priced = |token: TokenIndex| {
         let quote = match at {
@@ -139,6 +143,7 @@ pub async fn quote(
                 quote
             }
         };
+        let quote = markets.rates().convert(quote, &pricing.currency);
         let TokenRef { token_id, symbol, name, .. } = catalog.asset(token).into();
         PricedToken { token_id, symbol, name, quote }
     };
@@ -179,7 +184,7 @@ fn check(request: &QuotesRequest, limits: &Limits) -> Result<(), Error> {
     if asked == 0 {
         return Err(Error::invalid("token_ids", "no token is asked for; give `token_ids` or `symbols`"));
     }
-    check_currency(request.currency.as_deref(), "currency")
+    Ok(())
 }
 
 pub(super) fn find_id(catalog: &Catalog, id: &str, field: &str) -> Result<TokenIndex, ItemError> {
@@ -235,9 +240,23 @@ pub(super) struct Pricing {
     /// How long to wait for prices not known yet.
     pub(super) wait: Duration,
     max_age_s: Option<f64>,
+    pub(super) currency: String,
 }
 
 impl Pricing {
+    pub(super) fn in_currency(self, currency: String) -> Self {
+        Self { currency, ..self }
+    }
+
+    /// Sees to it that the rate is known, where one is needed; waits only if the caller asked to.
+    pub(super) async fn fetch_rates(&self, markets: &Markets) {
+        match (self.currency.as_str(), self.wait.is_zero()) {
+            ("USD", _) => {}
+            (_, true) => markets.rates().want(),
+            (_, false) => markets.rates().wait_for(self.wait).await,
+        }
+    }
+
     pub(super) fn new(
         limits: &Limits,
         wait_ms: u32,
@@ -247,7 +266,7 @@ impl Pricing {
         if max_age_s.is_some_and(|max| max.is_nan() || max < 0.0) {
             return Err(Error::invalid(age_field, "`max_quote_age_s` is a number of seconds, 0 or more"));
         }
-        Ok(Self { wait: limits.wait(wait_ms), max_age_s })
+        Ok(Self { wait: limits.wait(wait_ms), max_age_s, currency: "USD".to_owned() })
     }
 
     /// Takes the price out of an answer that is older than the caller allows; its time stays.
@@ -264,9 +283,16 @@ impl Pricing {
     }
 }
 
-pub(super) fn check_currency(currency: Option<&str>, field: &str) -> Result<(), Error> {
-    match currency {
-        None | Some("" | "USD") => Ok(()),
-        Some(_) => Err(Error::unimplemented(field, "only USD is built so far; leave `currency` out")),
+/// The currency asked for, in capitals.
+pub(super) fn currency(asked: Option<&str>, field: &str) -> Result<String, Error> {
+    let asked = asked.unwrap_or_default().trim().to_uppercase();
+    match asked.as_str() {
+        "" => Ok("USD".to_owned()),
+        "USD" => Ok(asked),
+        _ if CURRENCIES.contains(&asked.as_str()) => Ok(asked),
+        _ => {
+            let message = format!("no such currency; known are USD, {}", CURRENCIES.join(", "));
+            Err(Error::invalid(field, message))
+        }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::quotes::{Pricing, check_currency};
+use super::quotes::{Pricing, currency};
 use super::{Api, Error, Limits, past};
 use crate::annotate::{Record, annotate};
 use crate::catalog::TokenIndex;
@@ -54,7 +54,7 @@ pub struct TagOptions {
     pub quotes: QuoteMode,
     /// How long to wait for prices that are not known yet; capped by the limits.
     pub quote_wait_ms: u32,
-    /// Only `USD` so far.
+    /// ISO code, BTC or ETH; absent: USD.
     pub currency: Option<String>,
     /// Withhold older prices.
     pub max_quote_age_s: Option<f64>,
@@ -107,6 +107,7 @@ impl Api {
             past::fetch(&self.markets, tokens.into_iter().map(|token| (token, at)), pricing.wait).await;
         }
         past::price_at_publication(catalog, &self.markets, &mut record, document.published_at);
+        self.convert(&mut record, pricing).await;
         record
     }
 
@@ -126,6 +127,16 @@ impl Api {
         }
         for quote in record.mentions.iter_mut().filter_map(|mention| mention.quote.as_mut()) {
             pricing.withhold_too_old(quote);
+        }
+        self.convert(record, pricing).await;
+    }
+
+    /// Puts every price into the caller's currency.
+    async fn convert(&self, record: &mut Record, pricing: &Pricing) {
+        pricing.fetch_rates(&self.markets).await;
+        for mention in &mut record.mentions {
+            let convert = |quote| self.markets.rates().convert(quote, &pricing.currency);
+            mention.quote = mention.quote.take().map(convert);
         }
     }
 }
@@ -151,10 +162,10 @@ fn check_options(options: &TagOptions, limits: &Limits) -> Result<Option<Pricing
     if options.min_confidence.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
         return Err(Error::invalid("options.min_confidence", "`min_confidence` lies between 0 and 1"));
     }
-    check_currency(options.currency.as_deref(), "options.currency")?;
+    let currency = currency(options.currency.as_deref(), "options.currency")?;
     let pricing =
         Pricing::new(limits, options.quote_wait_ms, options.max_quote_age_s, "options.max_quote_age_s")?;
-    Ok((options.quotes != QuoteMode::None).then_some(pricing))
+    Ok((options.quotes != QuoteMode::None).then(|| pricing.in_currency(currency)))
 }
 
 impl From<DocumentFields> for Document {

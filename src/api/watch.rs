@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::quotes::resolve;
+use super::quotes::{currency, resolve};
 use super::{
     Api, Error, ItemError, Limits, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef,
 };
@@ -26,6 +26,7 @@ pub struct Watch {
     items: Vec<Item>,
     changes: watch::Receiver<u64>,
     heartbeat: Interval,
+    currency: String,
 }
 
 struct Item {
@@ -48,6 +49,7 @@ impl Watch {
         request: QuotesRequest,
         heartbeat: Duration,
     ) -> Result<Self, Error> {
+        let currency = currency(request.currency.as_deref(), "currency")?;
         let found = resolve(catalog, limits, request)?;
         let items =
             found.into_iter().map(|(token, asked)| Item { asked, token, told: None, told_error: false });
@@ -61,6 +63,7 @@ impl Watch {
             items: items.collect(),
             changes,
             heartbeat,
+            currency,
         })
     }
 
@@ -69,8 +72,12 @@ impl Watch {
         // Whoever looks also asks: the tokens stay wanted.
         let tokens: Vec<_> = self.items.iter().filter_map(|item| item.token.as_ref().ok().copied()).collect();
         self.markets.want(&tokens);
+        if self.currency != "USD" {
+            self.markets.rates().want();
+        }
         let (snapshot, now) = (self.markets.snapshot(), self.markets.now());
         let mut quotes = Vec::new();
+        let convert = |quote| self.markets.rates().convert(quote, &self.currency);
         for item in &mut self.items {
             let result = match &item.token {
                 Err(_) if item.told_error => continue,
@@ -79,7 +86,7 @@ impl Watch {
                     QuoteResult::Error(error.clone())
                 }
                 Ok(token) => {
-                    let quote = snapshot.answer(*token, now);
+                    let quote = convert(snapshot.answer(*token, now));
                     let ageless = QuoteAnswer { age_s: None, ..quote.clone() };
                     if item.told.as_ref() == Some(&ageless) {
                         continue;
@@ -111,7 +118,11 @@ impl Watch {
     fn has_changed(&self) -> bool {
         let (snapshot, now) = (self.markets.snapshot(), self.markets.now());
         self.items.iter().any(|item| {
-            let quote = item.token.as_ref().ok().map(|token| snapshot.answer(*token, now));
+            let quote = item
+                .token
+                .as_ref()
+                .ok()
+                .map(|token| self.markets.rates().convert(snapshot.answer(*token, now), &self.currency));
             quote.is_some_and(|quote| item.told.as_ref() != Some(&QuoteAnswer { age_s: None, ..quote }))
         })
     }

@@ -28,15 +28,15 @@ pub enum Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moved =
-            |f: &mut fmt::Formatter<'_>, what: &str, before: &Option<String>, after: &Option<String>| match (
-                before, after,
-            ) {
-                (Some(before), Some(after)) => write!(f, "~ {what}: {before} -> {after}"),
-                (None, Some(after)) => write!(f, "~ {what}: + {after}"),
-                (Some(before), None) => write!(f, "~ {what}: - {before}"),
-                (None, None) => Ok(()),
-            };
+        let moved = |f: &mut fmt::Formatter<'_>,
+                     what: &str,
+                     before: &Option<String>,
+                     after: &Option<String>| match (before, after) {
+            (Some(before), Some(after)) => write!(f, "~ {what}: {before} -> {after}"),
+            (None, Some(after)) => write!(f, "~ {what}: + {after}"),
+            (Some(before), None) => write!(f, "~ {what}: - {before}"),
+            (None, None) => Ok(()),
+        };
         match self {
             Self::AssetAdded(id, symbol, name) => write!(f, "+ asset {id} ({symbol}, {name})"),
             Self::AssetRemoved(id, symbol, name) => write!(f, "- asset {id} ({symbol}, {name})"),

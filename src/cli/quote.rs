@@ -35,6 +35,9 @@ pub(super) struct QuoteArgs {
     /// A moment in the past to price at, such as 2024-03-05T12:00Z or 2024-03-05
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<Timestamp>,
+    /// Currency of the prices: an ISO code, BTC or ETH
+    #[arg(long, value_name = "CODE", default_value = "USD")]
+    currency: String,
     /// Go on showing them as they change, until stopped: live in a terminal, one line a change elsewhere
     #[arg(long, conflicts_with_all = ["at", "format", "wait"])]
     watch: bool,
@@ -140,6 +143,7 @@ pub(super) fn request(catalog: &Catalog, args: &QuoteArgs) -> (QuotesRequest, Ve
         symbols: texts(symbols),
         quote_wait_ms: u32::try_from(args.wait().as_millis()).unwrap_or(u32::MAX),
         at: args.at,
+        currency: Some(args.currency.clone()),
         ..QuotesRequest::default()
     };
     (request, places)
@@ -155,8 +159,13 @@ fn price(item: &QuoteItem) -> Option<&str> {
 /// With `past` the column of ages is one of changes since then.
 pub(super) fn table(items: &[QuoteItem], past: bool) -> String {
     let mut table = Table::new();
+    let currency = items.iter().find_map(|item| match &item.result {
+        QuoteResult::Priced(priced) => priced.quote.currency.as_deref(),
+        QuoteResult::Error(_) => None,
+    });
+    let price = format!("PRICE ({})", currency.unwrap_or("USD"));
     let last = if past { ["24 H", "SINCE", "SOURCE"] } else { ["24 H", "AGE", "SOURCE"] };
-    table.load_style(presets::NOTHING).set_header(["TOKEN", "NAME", "PRICE (USD)"].into_iter().chain(last));
+    table.load_style(presets::NOTHING).set_header(["TOKEN", "NAME", &price].into_iter().chain(last));
     for column in 2..=4 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);

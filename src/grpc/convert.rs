@@ -281,6 +281,7 @@ impl From<QuoteAnswer> for pb::Quote {
             asked_at: quote.asked_at.map(to_timestamp),
             distance_s: quote.distance_s,
             change_since_pct: quote.change_since_pct,
+            rate_as_of: quote.rate_as_of.map(to_timestamp),
         }
     }
 }

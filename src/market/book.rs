@@ -163,6 +163,7 @@ impl Snapshot {
             asked_at: None,
             distance_s: None,
             change_since_pct: None,
+            rate_as_of: None,
         }
     }
 }

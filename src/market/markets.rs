@@ -20,6 +20,7 @@ use super::info::SourceInfo;
 use super::ledger::{Account, Ledger, Moment};
 use super::links::Links;
 use super::pace::Pace;
+use super::rates::Rates;
 use super::refresh::{self, Books, Enabled, Listing, Shared};
 use super::sources::{ALL, Configured, Coverage, Ids, SourceEntry};
 use crate::catalog::{Catalog, TokenIndex};
@@ -36,6 +37,7 @@ pub struct Markets {
     shared: Arc<Shared>,
     noted: moka::sync::Cache<TokenIndex, ()>,
     history: History,
+    rates: Rates,
 }
 
 impl Markets {
@@ -73,14 +75,20 @@ impl Markets {
         let freshness = Freshness { fresh_for: quotes.fresh_for, expire_after: quotes.expire_after };
         let shared = Self::shared(catalog, sources, freshness, Links::load(state_dir), clock);
         let history = History::new(&shared, market, &http, state_dir)?;
-        Ok(Self { shared, noted: remembered(NOTED_FOR), history })
+        let coingecko = SourceEntry::find("coingecko")
+            .filter(|entry| market.sources.iter().any(|name| name == entry.name));
+        let connected = coingecko.map(|entry| entry.connect(market, &http)).transpose()?;
+        let kept = Some((Arc::clone(&shared), history.clone()));
+        let rates = Rates::new(connected.map(|connected| connected.endpoint), shared.clock.clone(), kept);
+        Ok(Self { shared, noted: remembered(NOTED_FOR), history, rates })
     }
 
     /// No source at all: every token is unavailable, because none is enabled.
     pub fn disabled(catalog: Arc<Catalog>) -> Self {
         let freshness = Freshness::default();
         let shared = Self::shared(catalog, Vec::new(), freshness, Links::default(), Clock::system());
-        Self { history: History::disabled(&shared), shared, noted: remembered(NOTED_FOR) }
+        let rates = Rates::new(None, shared.clock.clone(), None);
+        Self { history: History::disabled(&shared), rates, shared, noted: remembered(NOTED_FOR) }
     }
 
     fn shared(
@@ -107,10 +115,11 @@ impl Markets {
 
     /// Starts the refresh loop; call it once. It ends soon after `stop`, also while a market hangs.
     pub fn spawn(&self, stop: CancellationToken) -> JoinHandle<()> {
-        let (shared, history) = (Arc::clone(&self.shared), self.history.clone());
+        let (shared, history, rates) = (Arc::clone(&self.shared), self.history.clone(), self.rates.clone());
         tokio::spawn(async move {
             let mut loops = JoinSet::new();
             history.spawn(&mut loops);
+            loops.spawn(rates.run());
             for place in 0..shared.sources.len() {
                 loops.spawn(refresh::run(Arc::clone(&shared), place));
             }
@@ -187,6 +196,11 @@ impl Markets {
     /// Prices of the past.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Rates of other currencies than USD.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// Every enabled source, most preferred first.

@@ -33,6 +33,8 @@ mod pace;
 #[cfg(feature = "serve")]
 mod plan;
 #[cfg(feature = "serve")]
+pub mod rates;
+#[cfg(feature = "serve")]
 mod refresh;
 #[cfg(feature = "serve")]
 pub mod sources;

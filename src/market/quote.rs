@@ -85,6 +85,9 @@ pub struct QuoteAnswer {
     /// Percent from that price to the newest one known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_since_pct: Option<f64>,
+    /// Only in another currency than USD: when its rate was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_as_of: Option<Timestamp>,
 }
 
 impl QuoteState {
@@ -118,6 +121,7 @@ impl QuoteAnswer {
             asked_at: None,
             distance_s: None,
             change_since_pct: None,
+            rate_as_of: None,
         }
     }
 }

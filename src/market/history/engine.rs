@@ -212,7 +212,7 @@ impl Engine {
     }
 
     /// Opened at the first ask: most commands never look at the past.
-    fn store(&self) -> Option<&Store> {
+    pub(super) fn store(&self) -> Option<&Store> {
         let open = || {
             let kept = self.state_dir.as_deref().map(Store::open).transpose().unwrap_or_else(|error| {
                 tracing::warn!(%error, "past prices fetched now are forgotten at the end");
@@ -387,7 +387,7 @@ impl Engine {
     }
 
     /// Keeps rows for good; waits for the disk on another thread.
-    async fn write(self: &Arc<Self>, rows: Vec<Row>) -> Result<(), SourceError> {
+    pub(super) async fn write(self: &Arc<Self>, rows: Vec<Row>) -> Result<(), SourceError> {
         let engine = Arc::clone(self);
         let put = move || engine.store().map_or(Ok(0), |store| store.put(&rows));
         match tokio::task::spawn_blocking(put).await {

@@ -11,6 +11,7 @@ mod engine;
 mod link;
 mod plan;
 mod point;
+mod rates;
 mod rows;
 mod store;
 mod transfer;

@@ -8,6 +8,7 @@ mod history;
 mod links;
 mod log;
 mod moods;
+mod rates;
 mod states;
 mod watch;
 

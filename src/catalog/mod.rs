@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod file;
 mod overlay;
+mod sync;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -17,6 +18,7 @@ pub use file::{
     FormerRecord,
 };
 pub use overlay::Overlay;
+pub use sync::{Listed, Paprika, SyncError, Synced, sync};
 
 const BUILTIN_ASSETS: &str = include_str!("../../data/catalog/assets.toml");
 const BUILTIN_BLOCKERS: &str = include_str!("../../data/catalog/blockers.toml");

@@ -7,6 +7,7 @@ mod health;
 mod history;
 mod quote;
 mod serve;
+mod sync;
 mod tag;
 mod watch;
 

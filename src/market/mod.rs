@@ -25,6 +25,8 @@ mod ledger;
 #[cfg(feature = "serve")]
 mod links;
 #[cfg(feature = "serve")]
+pub mod lists;
+#[cfg(feature = "serve")]
 mod markets;
 #[cfg(feature = "serve")]
 mod number;

@@ -9,11 +9,13 @@ mod error;
 mod info;
 mod limits;
 mod metrics;
+mod past;
 mod pool;
 mod quotes;
 mod readiness;
 mod tag;
 mod tokens;
+mod watch;
 
 use std::sync::Arc;
 
@@ -23,10 +25,12 @@ pub use error::{Code, Error, LimitRef};
 pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
 pub use metrics::{Metrics, Observation};
+pub use past::{price_at_publication, tokens};
 pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
 pub use readiness::{BEAT, Readiness, Stage};
 pub use tag::{DocumentFields, QuoteMode, TagOptions, TagRequest};
 pub use tokens::{FormerName, ListTokens, Token, TokenPage, TokenSelector};
+pub use watch::Watch;
 
 use crate::market::Markets;
 use crate::mention::Detector;

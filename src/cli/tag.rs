@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_PART, Global, complain, fail};
 use crate::annotate::{Record, RecordError, annotate};
+use crate::api::{price_at_publication, tokens};
 use crate::archive::{
     Annotator, ArchiveError, Input, InputFormat, OutputFormat, Reader, Summary, Tagged, run as run_archive,
 };
@@ -24,6 +25,9 @@ use crate::mention::{Ambiguity, Context, Detector, Document, Kind, OffsetUnit, O
 
 /// How long prices are waited for before they are answered as unknown.
 const QUOTES_WAIT: Duration = Duration::from_secs(3);
+
+/// Articles whose past prices are fetched together: enough that only one call in many is not full.
+const AHEAD: usize = 2000;
 
 /// Every kind, as in the record.
 const KINDS: &[&str] = &[
@@ -47,6 +51,7 @@ Examples:
   cointag tag 'Bitcoin slips as $ETH holds'            words, in single quotes (the shell eats $ETH otherwise)
   cointag tag article.html --explain                   one page, and why each candidate was or was not believed
   cointag tag archive.jsonl -o tagged.jsonl            one record out per record in, in order
+  cointag tag archive.jsonl --quotes published -o priced.jsonl     prices at each article's published_at
   zcat archive.jsonl.gz | cointag tag - --format table
 
 A JSON Lines record is {\"id\",\"title\",\"text\" or \"html\",\"published_at\",\"lang\",...}; fields that are not text are
@@ -69,7 +74,7 @@ pub(super) struct TagArgs {
     /// Write to FILE; it appears under its name when it is whole
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Prices to attach [default: live for words, none otherwise]
+    /// Prices to attach; `published` fetches each past hour once ever [default: live for words, none otherwise]
     #[arg(long, value_enum, value_name = "WHICH")]
     quotes: Option<QuotesArg>,
     /// Also report what was not believed, and why
@@ -119,6 +124,8 @@ enum QuotesArg {
     None,
     /// The newest price known
     Live,
+    /// The price when the article was published (its `published_at`)
+    Published,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -168,14 +175,17 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
     let default_quotes = if words { QuotesArg::Live } else { QuotesArg::None };
     let quotes = match args.quotes.unwrap_or(default_quotes) {
         QuotesArg::None => None,
-        QuotesArg::Live => Some(LiveQuotes::start(&detector, &config).map_err(TagError::Setup)?),
+        QuotesArg::Live | QuotesArg::Published => {
+            Some(LiveQuotes::start(&detector, &config).map_err(TagError::Setup)?)
+        }
     };
+    let published = args.quotes == Some(QuotesArg::Published);
     let default_format = if words { OutputFormatArg::Table } else { OutputFormatArg::Jsonl };
     let format = match args.format.unwrap_or(default_format) {
         OutputFormatArg::Table => OutputFormat::Table,
         OutputFormatArg::Jsonl => OutputFormat::JsonLines,
     };
-    let local = Local { detector, options: options(args), context: args.context.into(), quotes };
+    let local = Local { detector, options: options(args), context: args.context.into(), quotes, published };
     match source {
         Source::Words(words) => tag_words(&local, words, format),
         Source::Files(inputs) => tag_files(&local, inputs, format, args),
@@ -185,9 +195,13 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
 fn tag_words(local: &Local, words: String, format: OutputFormat) -> Result<Summary, TagError> {
     let document = Document { title: words, context: local.context, ..Document::default() };
     let mut record = local.record(&document);
-    if let Some(quotes) = &local.quotes {
-        quotes.wait(&local.detector, &record);
-        record = local.record(&document);
+    match &local.quotes {
+        // Words have no time of publication; each price says so.
+        Some(quotes) if !local.published => {
+            quotes.wait(&local.detector, &record);
+            record = local.record(&document);
+        }
+        _ => {}
     }
     let stdout = io::stdout();
     let colour = shows_colour(&stdout);
@@ -279,11 +293,19 @@ struct Local {
     options: Options,
     context: Context,
     quotes: Option<LiveQuotes>,
+    /// Prices are those of the time of publication.
+    published: bool,
 }
 
 impl Local {
     fn record(&self, document: &Document) -> Record {
         match &self.quotes {
+            Some(quotes) if self.published => {
+                let mut record = annotate(&self.detector, document, &self.options, None);
+                let catalog = self.detector.catalog();
+                price_at_publication(catalog, &quotes.markets, &mut record, document.published_at);
+                record
+            }
             Some(quotes) => {
                 let snapshot = quotes.markets.snapshot();
                 annotate(&self.detector, document, &self.options, Some((&snapshot, quotes.markets.now())))
@@ -294,6 +316,26 @@ impl Local {
 }
 
 impl Annotator for Local {
+    fn ahead(&self) -> usize {
+        if self.published { AHEAD } else { 1 }
+    }
+
+    /// Fetches the past prices of many articles in as few calls as their hours need.
+    fn prepare(&self, documents: &[&Document]) {
+        let (Some(quotes), true) = (&self.quotes, self.published) else { return };
+        let catalog = self.detector.catalog();
+        let mut asked = std::collections::BTreeSet::new();
+        for document in documents {
+            let Some(at) = document.published_at else { continue };
+            let record = annotate(&self.detector, document, &self.options, None);
+            asked.extend(tokens(catalog, &record).into_iter().map(|token| (token, at)));
+        }
+        let asked: Vec<_> = asked.into_iter().collect();
+        if !asked.is_empty() {
+            quotes.runtime.block_on(quotes.markets.history().settle(&asked));
+        }
+    }
+
     fn annotate(&self, document: &Document) -> Result<Record, RecordError> {
         // The caller knows of the archive what no record says.
         if self.context == document.context {

@@ -74,6 +74,12 @@ pub(super) fn quotes_request(request: pb::GetQuotesRequest) -> Result<QuotesRequ
     })
 }
 
+/// The tokens to watch; the heartbeat is the caller's to read.
+pub(super) fn watch_request(request: pb::WatchQuotesRequest) -> QuotesRequest {
+    let pb::WatchQuotesRequest { token_ids, symbols, currency, heartbeat_ms: _ } = request;
+    QuotesRequest { token_ids, symbols, currency, ..QuotesRequest::default() }
+}
+
 pub(super) fn token_selector(request: pb::GetTokenRequest) -> Result<TokenSelector, Error> {
     match request.token {
         Some(pb::get_token_request::Token::TokenId(id)) => Ok(TokenSelector::Id(id)),
@@ -272,6 +278,10 @@ impl From<QuoteAnswer> for pb::Quote {
             as_of_received: quote.as_of_received,
             age_s: quote.age_s,
             source: quote.source,
+            asked_at: quote.asked_at.map(to_timestamp),
+            distance_s: quote.distance_s,
+            change_since_pct: quote.change_since_pct,
+            rate_as_of: quote.rate_as_of.map(to_timestamp),
         }
     }
 }
@@ -282,10 +292,16 @@ impl From<Quotes> for pb::GetQuotesResponse {
     }
 }
 
+impl From<Quotes> for pb::WatchQuotesResponse {
+    fn from(quotes: Quotes) -> Self {
+        Self { quotes: all(quotes.quotes) }
+    }
+}
+
 impl From<QuoteItem> for pb::QuoteItem {
     fn from(item: QuoteItem) -> Self {
         let result = match item.result {
-            QuoteResult::Priced(priced) => pb::quote_item::Result::Priced(priced.into()),
+            QuoteResult::Priced(priced) => pb::quote_item::Result::Priced((*priced).into()),
             QuoteResult::Error(error) => pb::quote_item::Result::Error(error.into()),
         };
         Self { asked: item.asked, result: Some(result) }

@@ -187,8 +187,25 @@ impl Shared {
         }
     }
 
+    /// Counts a call to `market` for something else than prices of now, if it may go out; else tells when. A
+    /// market that prices nothing now has no account here.
+    pub(super) fn call_beside(&self, market: &str) -> Result<(), Duration> {
+        let Some(place) = self.sources.iter().position(|source| source.configured.entry.name == market)
+        else {
+            return Ok(());
+        };
+        let (now, time) = (self.clock.tick(), self.clock.now());
+        let account = &mut self.lock().planner.ledger.accounts[place];
+        let earliest = account.pace.beside_at();
+        if earliest > now {
+            return Err(earliest);
+        }
+        account.call_beside(now, time);
+        Ok(())
+    }
+
     /// Keeps the counters before the call that they count goes out: a crash loses none.
-    async fn save_budgets(self: &Arc<Self>) {
+    pub(super) async fn save_budgets(self: &Arc<Self>) {
         self.in_state_dir(|shared, dir| dir.save_budgets(|| shared.budgets())).await;
     }
 

@@ -8,6 +8,7 @@ mod coinbase;
 mod coingecko;
 mod coinmarketcap;
 mod coinpaprika;
+pub(super) mod connect;
 mod defillama;
 mod file;
 mod kraken;

@@ -84,6 +84,7 @@ impl TestServer {
         config.http.listen = any_port();
         config.market.sources = vec!["file".to_owned()];
         config.market.file.path = Some(PathBuf::from(&*quotes));
+        config.market.history.sources.clear();
         config.serve.drain_delay = Duration::ZERO;
         config.serve.drain_timeout = PATIENCE;
         // A busy machine is no overload of the server's.

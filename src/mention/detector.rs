@@ -164,10 +164,7 @@ impl Detector {
     pub fn detect(&self, document: &Document, options: &Options) -> Detection {
         let visible = (document.content_type == ContentType::Html).then(|| visible_text(&document.body));
         let body = visible.as_ref().map_or(document.body.as_str(), |visible| &visible.text);
-        let fields = [
-            FieldText::new(Field::Title, &document.title),
-            FieldText::new(Field::Body, body),
-        ];
+        let fields = [FieldText::new(Field::Title, &document.title), FieldText::new(Field::Body, body)];
         let crypto_news = document.context == Context::CryptoNews;
         let mut judged = judge(&self.catalog, &self.lexicon, &self.rules, &fields, crypto_news);
         let published = document.published_at.map(|at| TimeZone::UTC.to_datetime(at).date());

@@ -38,7 +38,6 @@ evidence! {
     LowerText "lower_text" "A ticker of class b or c in lower case, in a text without capitals."
     Plural "plural" "A plural that is no spelling of its own."
     Cashtag "cashtag" "`$SYM`."
-    WellKnown "well_known" "An asset of the first hundred by market value."
     LittleKnown "little_known" "An asset beyond the first five hundred, or without a rank."
     Hashtag "hashtag" "`#Name`."
     Parenthesised "parenthesised" "`(SYM)` or `[SYM]`."
@@ -54,21 +53,19 @@ evidence! {
     Moves "moves" "What prices do, just after it."
     List "list" "Next to other believed tokens in a list."
     TwoSurfaces "two_surfaces" "Both a name and a ticker of the asset stand in the document."
+    BothCases "both_cases" "The same word stands in the document in capitals, as a ticker, and as a name."
     OwnContext "own_context" "A word in the document that belongs to this asset."
     CryptoText "crypto_text" "A document with two or more crypto words."
     CryptoTextWeak "crypto_text_weak" "The same, for a surface of class c or d."
     CryptoRich "crypto_rich" "A document with six or more crypto words."
     CryptoHint "crypto_hint" "A document with exactly one crypto word."
-    NoCryptoA "no_crypto_a" "A document without crypto words, for a surface of class a."
-    NoCrypto "no_crypto" "The same, for class b."
+    NoCrypto "no_crypto" "A document without crypto words, for a surface of class b."
     NoCryptoC "no_crypto_c" "The same, for class c."
     NoCryptoD "no_crypto_d" "The same, for class d."
     AgainstContext "against_context" "A word in the document that speaks of another bearer of the name."
-    AmongTokens "among_tokens" "Three other tokens or more are named beyond doubt in the document."
     CryptoNews "crypto_news" "The caller says that it is crypto news."
     Coherence "coherence" "The asset is named beyond doubt elsewhere in the document."
     CoherenceWeak "coherence_weak" "The same, for a surface that never stands on its own."
-    Defined "defined" "The document itself ties this ticker to the asset's name elsewhere: `Sonic (S)`."
     NegativePhrase "negative_phrase" "Part of a phrase that is not the asset."
     TitleCase "title_case" "One capitalised word where all words are capitalised."
     Shouting "shouting" "Where everything is in capitals."
@@ -90,7 +87,7 @@ impl Evidence {
             Self::SymbolA | Self::SymbolB | Self::SymbolC | Self::SymbolD => "symbol",
             Self::NameA | Self::NameB | Self::NameC | Self::NameD => "name",
             Self::CoherenceWeak => "coherence",
-            Self::NoCryptoA | Self::NoCryptoC | Self::NoCryptoD => "no_crypto",
+            Self::NoCryptoC | Self::NoCryptoD => "no_crypto",
             Self::CryptoTextWeak => "crypto_text",
             Self::ContextRightWeak => "context_right",
             other => other.key(),

@@ -73,14 +73,11 @@ struct Seen {
 /// Different crypto words, up to one more than make a text rich in them: more of them change nothing.
 #[derive(Debug, Default)]
 struct CryptoWords {
-    patterns: [usize; CryptoWords::RICH + 1],
+    patterns: [usize; RICH + 1],
     count: usize,
 }
 
 impl CryptoWords {
-    /// A text with this many is about little else.
-    const RICH: usize = 6;
-
     fn insert(&mut self, pattern: usize) {
         if self.count < self.patterns.len() && !self.patterns[..self.count].contains(&pattern) {
             self.patterns[self.count] = pattern;
@@ -93,6 +90,9 @@ impl CryptoWords {
         self.count - usize::from(self.patterns[..self.count].contains(&pattern))
     }
 }
+
+/// A text with so many crypto words is about little else.
+const RICH: usize = 6;
 
 /// Judges every place of a document as far as it can be judged alone.
 pub(super) fn judge<'l>(
@@ -115,7 +115,7 @@ pub(super) fn judge<'l>(
     seen.own_context.dedup();
     seen.against.sort_unstable();
     seen.against.dedup();
-    let document: [EvidenceSet; CryptoWords::RICH + 2] =
+    let document: [EvidenceSet; RICH + 2] =
         std::array::from_fn(|crypto_words| document_evidence(crypto_words, crypto_news));
     let awake = awake(&judged);
     let twice = with_two_surfaces(&judged);
@@ -155,6 +155,7 @@ pub(super) fn judge<'l>(
         }
     }
     names_with_tickers(&mut judged, fields);
+    words_in_both_cases(&mut judged, fields);
     for candidate in &mut judged.candidates {
         candidate.evidence = candidate.evidence.within(candidate.claim.heeds);
         candidate.score = rules.weights.score(candidate.evidence);
@@ -245,7 +246,15 @@ fn collect<'l>(
     if judged.candidates.len() > first || blocker.is_some() {
         let candidates = first..judged.candidates.len();
         let open = above_d || is_pair(hit.form) || surroundings::has_sign(text, &range);
-        judged.places.push(Place { field, range, candidates, blocker, pattern: hit.pattern, form: hit.form, open });
+        judged.places.push(Place {
+            field,
+            range,
+            candidates,
+            blocker,
+            pattern: hit.pattern,
+            form: hit.form,
+            open,
+        });
     }
 }
 
@@ -253,14 +262,7 @@ fn collect<'l>(
 const LOWER_MIN: usize = 3;
 
 /// Whether a claim can stand here at all, by its letter case and form.
-fn may_stand(
-    claim: &Claim,
-    bare: &str,
-    in_case: bool,
-    lower_text: bool,
-    hit: Hit,
-    text: &str,
-) -> bool {
+fn may_stand(claim: &Claim, bare: &str, in_case: bool, lower_text: bool, hit: Hit, text: &str) -> bool {
     match hit.form {
         // Only a ticker is half of a pair.
         Form::PairBase | Form::PairQuote => claim.role == Role::Symbol,
@@ -289,14 +291,12 @@ fn document_evidence(crypto_words: usize, crypto_news: bool) -> EvidenceSet {
     let mut document = EvidenceSet::default();
     // Each class has its own weights for these; a claim heeds the one that is meant.
     let kinds: &[Evidence] = match crypto_words {
-        0 if !crypto_news => {
-            &[Evidence::NoCryptoA, Evidence::NoCrypto, Evidence::NoCryptoC, Evidence::NoCryptoD]
-        }
+        0 if !crypto_news => &[Evidence::NoCrypto, Evidence::NoCryptoC, Evidence::NoCryptoD],
         1 if !crypto_news => &[Evidence::CryptoHint],
         _ => &[Evidence::CryptoText, Evidence::CryptoTextWeak],
     };
     kinds.iter().for_each(|kind| document.add(*kind));
-    document.add_if(Evidence::CryptoRich, crypto_words >= CryptoWords::RICH);
+    document.add_if(Evidence::CryptoRich, crypto_words >= RICH);
     document.add_if(Evidence::CryptoNews, crypto_news);
     document
 }
@@ -354,8 +354,7 @@ fn surface_evidence(
     let claim = candidate.claim;
     let mut evidence = around;
     evidence.add(claim.says);
-    // What the rank says is heeded by the claims that have that rank.
-    evidence.add(Evidence::WellKnown);
+    // Heeded by the claims whose asset has that rank.
     evidence.add(Evidence::LittleKnown);
     evidence.add_if(Evidence::Pair, is_pair(form));
     evidence.add_if(Evidence::Plural, form == Form::Plural);
@@ -427,6 +426,35 @@ fn names_with_tickers(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
     }
     for index in pairs {
         judged.candidates[index].evidence.add(Evidence::NameWithTicker);
+    }
+}
+
+/// Marks names that also stand in the text as tickers, in capitals where not everything is: "Sui ... SUI".
+fn words_in_both_cases(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
+    let mut ways: Vec<(usize, bool)> = Vec::new();
+    let mut marked = Vec::new();
+    for place in &judged.places {
+        let capitals = !fields[place.field].text[place.range.clone()].chars().any(char::is_lowercase);
+        let stands_out = |index: usize| {
+            let Candidate { claim, evidence, .. } = &judged.candidates[index];
+            if capitals {
+                claim.role == Role::Symbol && !evidence.has(Evidence::Shouting)
+            } else {
+                claim.role == Role::Name
+            }
+        };
+        if place.candidates.clone().any(stands_out) {
+            ways.push((place.pattern, capitals));
+        }
+    }
+    ways.sort_unstable();
+    for place in &judged.places {
+        if [true, false].iter().all(|way| ways.binary_search(&(place.pattern, *way)).is_ok()) {
+            marked.extend(place.candidates.clone());
+        }
+    }
+    for index in marked {
+        judged.candidates[index].evidence.add(Evidence::BothCases);
     }
 }
 

@@ -60,7 +60,8 @@ fn belongs(word: &str, asset: &AssetRecord) -> bool {
         let name = words::fold(name);
         name == word
             || name.split([' ', '-', '.']).any(|part| {
-                part.len() >= ALIKE && word.starts_with(part) || word.len() >= ALIKE && part.starts_with(&word)
+                part.len() >= ALIKE && word.starts_with(part)
+                    || word.len() >= ALIKE && part.starts_with(&word)
             })
     })
 }

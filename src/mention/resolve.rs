@@ -178,27 +178,18 @@ fn clear_winner(catalog: &Catalog, judged: &Judged<'_>, believed: &[usize]) -> O
     only(&named).or_else(|| only(&original)).or_else(|| only(&safe)).or_else(|| only(&outranks))
 }
 
-/// An asset that is named beyond doubt makes its weaker mentions elsewhere believable, the ticker that the text
-/// gives beside its name above all; and a text that names several assets probably names another one.
+/// An asset that is named beyond doubt makes its weaker mentions elsewhere believable.
 fn coherence(judged: &mut Judged<'_>, verdicts: &[Verdict]) {
     // Each asset with the places that name it beyond doubt.
     let mut established: Vec<(TokenIndex, usize)> = Vec::new();
-    // The tickers that stand beside their names, as patterns.
-    let mut defined: Vec<(TokenIndex, usize)> = Vec::new();
     for (at, verdict) in verdicts.iter().enumerate() {
         let Verdict::Token(index) = verdict else { continue };
         let candidate = &judged.candidates[*index];
         if is_beyond_doubt(candidate) {
             established.push((candidate.claim.token, at));
         }
-        if candidate.claim.role == Role::Symbol && candidate.evidence.has(Evidence::NameWithTicker) {
-            defined.push((candidate.claim.token, judged.places[at].pattern));
-        }
     }
     established.sort_unstable();
-    defined.sort_unstable();
-    let mut assets: Vec<TokenIndex> = established.iter().map(|(token, _)| *token).collect();
-    assets.dedup();
     for (at, place) in judged.places.iter().enumerate() {
         for candidate in &mut judged.candidates[place.candidates.clone()] {
             let token = candidate.claim.token;
@@ -211,16 +202,10 @@ fn coherence(judged: &mut Judged<'_>, verdicts: &[Verdict]) {
                 } else {
                     Evidence::Coherence
                 });
-                candidate.evidence.add_if(Evidence::Defined, defined.binary_search(&(token, place.pattern)).is_ok());
             }
-            let others = assets.len() - usize::from(assets.binary_search(&token).is_ok());
-            candidate.evidence.add_if(Evidence::AmongTokens, others >= SEVERAL);
         }
     }
 }
-
-/// So many assets make a text one that goes through assets.
-const SEVERAL: usize = 3;
 
 /// A believed ticker makes the ticker beside it in a list believable, and a name a name.
 fn lists(judged: &mut Judged<'_>, verdicts: &[Verdict], fields: &[FieldText<'_>]) {

@@ -30,9 +30,7 @@ pub(super) fn heeds(role: Role, class: Class, written: &str, rank: Option<u32>) 
     let mut kinds = EvidenceSet::default();
     for kind in Evidence::ALL {
         let heeded = match kind {
-            Evidence::WellKnown => rank.is_some_and(|rank| rank <= 100),
             Evidence::LittleKnown => rank.is_none_or(|rank| rank > 500),
-            Evidence::NoCryptoA => class == Class::A,
             Evidence::NoCrypto => class == Class::B,
             Evidence::NoCryptoC => class == Class::C,
             Evidence::NoCryptoD => class == Class::D,
@@ -43,7 +41,6 @@ pub(super) fn heeds(role: Role, class: Class, written: &str, rank: Option<u32>) 
             Evidence::Shouting => look,
             Evidence::LowerText => symbol && class > Class::A,
             Evidence::CapitalBefore | Evidence::CapitalAfter => !symbol && look,
-            Evidence::Defined => symbol,
             Evidence::SentenceStart => !symbol && class > Class::B && word,
             Evidence::Amount => symbol || class <= Class::B,
             Evidence::Hashtag => class <= Class::B,

@@ -103,7 +103,9 @@ pub(super) fn around<'t>(text: &'t str, place: &Range<usize>) -> (&'t str, &'t s
 pub(super) fn has_sign(text: &str, place: &Range<usize>) -> bool {
     let before = text[..place.start].trim_end_matches(' ');
     let after = text[place.end..].trim_start_matches(' ');
-    before.ends_with(['$', '(', '[', ':', '/']) || after.starts_with(['(', '[', '/'])
+    let joined =
+        after.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+    joined || before.ends_with(['$', '(', '[', ':', '/']) || after.starts_with(['(', '[', '/'])
 }
 
 /// Whether a ticker counts in any letter case here: as a cashtag, in a pair, with a change in percent.

@@ -35,7 +35,7 @@ evidence! {
     NameC "name_c" "A name of class c."
     NameD "name_d" "A name of class d."
     LowerCase "lower_case" "A ticker in lower case."
-    LowerText "lower_text" "A ticker of class b or c in lower case, in a text without capitals."
+    LowerText "lower_text" "A ticker of class b in lower case, in a text without capitals."
     Plural "plural" "A plural that is no spelling of its own."
     Cashtag "cashtag" "`$SYM`."
     LittleKnown "little_known" "An asset beyond the first five hundred, or without a rank."

@@ -272,7 +272,7 @@ fn may_stand(claim: &Claim, bare: &str, in_case: bool, lower_text: bool, hit: Hi
             in_case
                 || match claim.role {
                     Role::Symbol => {
-                        lower_text && claim.class <= Class::C && bare.len() >= LOWER_MIN
+                        lower_text && claim.class <= Class::B && bare.len() >= LOWER_MIN
                             || surroundings::lifts_symbol_case(text, &(hit.start..hit.end))
                     }
                     // A hashtag is often written in lower case.

@@ -2,6 +2,7 @@
 //!
 //! Pure data and look-ups. Never reads a file or the clock: callers hand in the text of a catalog.
 
+mod chains;
 mod check;
 mod diff;
 mod file;
@@ -11,6 +12,7 @@ mod sync;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+pub use chains::{AddressForm, CHAINS, Chain, checksum_holds};
 pub use check::{Problem, check};
 pub use diff::{Change, diff};
 pub use file::{

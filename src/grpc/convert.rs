@@ -227,13 +227,26 @@ impl From<Place> for pb::Span {
             Field::Title => pb::Field::Title,
             Field::Body => pb::Field::Body,
         };
-        Self { field: field.into(), start, end, surface, confidence: None, evidence: Vec::new() }
+        Self {
+            field: field.into(),
+            start,
+            end,
+            surface,
+            confidence: None,
+            evidence: Vec::new(),
+            caip19: None,
+        }
     }
 }
 
 impl From<PlacedSpan> for pb::Span {
     fn from(span: PlacedSpan) -> Self {
-        Self { confidence: Some(span.confidence), evidence: span.evidence, ..span.place.into() }
+        Self {
+            confidence: Some(span.confidence),
+            evidence: span.evidence,
+            caip19: span.caip19,
+            ..span.place.into()
+        }
     }
 }
 

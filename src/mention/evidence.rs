@@ -42,6 +42,8 @@ evidence! {
     Hashtag "hashtag" "`#Name`."
     Parenthesised "parenthesised" "`(SYM)` or `[SYM]`."
     OtherName "other_name" "`Some Name (SYM)`, where the name is not the asset's."
+    ContractAddress "contract_address" "The address of the token's contract."
+    WrongChecksum "wrong_checksum" "An address whose letter case is a checksum that does not hold."
     NameWithTicker "name_with_ticker" "`Name (SYM)` or `Name's SYM`."
     CryptoListing "crypto_listing" "`(CRYPTO: SYM)`."
     Pair "pair" "`SYM/USDT`, `SYM-USD`, `SYMUSDT`."

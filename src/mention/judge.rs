@@ -110,6 +110,7 @@ pub(super) fn judge<'l>(
         scan(lexicon, field.text, field.lower, &mut |hit| {
             collect(lexicon, (index, field), hit, &mut judged, &mut seen)
         });
+        contracts(lexicon, (index, field), &mut judged, &mut seen);
     }
     seen.own_context.sort_unstable();
     seen.own_context.dedup();
@@ -137,7 +138,12 @@ pub(super) fn judge<'l>(
                 .with(document)
         };
         for candidate in candidates {
-            candidate.evidence = surface_evidence(candidate, &text[place.range.clone()], place.form, around);
+            candidate.evidence = candidate.evidence.with(surface_evidence(
+                candidate,
+                &text[place.range.clone()],
+                place.form,
+                around,
+            ));
             candidate.evidence.add_if(Evidence::LowerText, fields[place.field].lower);
             if candidate.evidence.has(Evidence::Parenthesised) && candidate.claim.role == Role::Symbol {
                 let asset = catalog.asset(candidate.claim.token);
@@ -258,6 +264,34 @@ fn collect<'l>(
     }
 }
 
+/// Stands for every contract address among the patterns.
+const ADDRESS: usize = usize::MAX;
+
+/// Adds the contract addresses of a field to its places.
+fn contracts<'l>(
+    lexicon: &'l Lexicon,
+    (field, FieldText { text, .. }): (usize, &FieldText<'_>),
+    judged: &mut Judged<'l>,
+    seen: &mut Seen,
+) {
+    let places = judged.places.len();
+    lexicon.contracts.find(text, |range, claims, checksum_holds| {
+        let first = judged.candidates.len();
+        judged.candidates.extend(claims.iter().map(|claim| {
+            let mut evidence = EvidenceSet::default();
+            evidence.add_if(Evidence::WrongChecksum, !checksum_holds);
+            Candidate { claim, evidence, score: 0 }
+        }));
+        seen.crypto_words.insert(ADDRESS);
+        let candidates = first..judged.candidates.len();
+        let (pattern, form) = (ADDRESS, Form::Whole);
+        judged.places.push(Place { field, range, candidates, blocker: None, pattern, form, open: true });
+    });
+    if judged.places.len() > places {
+        judged.places.sort_by_key(|place| (place.field, place.range.start, place.range.end));
+    }
+}
+
 /// Shorter tickers in small letters are words or nothing, even where all letters are small.
 const LOWER_MIN: usize = 3;
 
@@ -277,6 +311,7 @@ fn may_stand(claim: &Claim, bare: &str, in_case: bool, lower_text: bool, hit: Hi
                     }
                     // A hashtag is often written in lower case.
                     Role::Name => claim.class <= Class::B && text[..hit.start].ends_with('#'),
+                    Role::Address => false,
                 }
         }
     }

@@ -4,6 +4,7 @@
 //! options give the same answer on every platform and thread.
 
 mod blocks;
+mod contracts;
 mod detector;
 mod evidence;
 mod explain;

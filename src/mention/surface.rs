@@ -10,6 +10,7 @@ use crate::catalog::Class;
 /// The kind that a claim of this sort carries wherever it stands.
 pub(super) fn says(role: Role, class: Class) -> Evidence {
     match (role, class) {
+        (Role::Address, _) => Evidence::ContractAddress,
         (Role::Symbol, Class::A) => Evidence::SymbolA,
         (Role::Symbol, Class::B) => Evidence::SymbolB,
         (Role::Symbol, Class::C) => Evidence::SymbolC,
@@ -50,6 +51,7 @@ pub(super) fn heeds(role: Role, class: Class, written: &str, rank: Option<u32>) 
             | Evidence::Pair
             | Evidence::CryptoListing
             | Evidence::StockListing => symbol,
+            Evidence::ContractAddress | Evidence::WrongChecksum => role == Role::Address,
             _ => true,
         };
         kinds.add_if(*kind, heeded);

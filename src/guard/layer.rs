@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{self, HeaderMap, Request, Response};
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::body::Answer;
+use super::body::{Answer, Keeps};
+use super::held::{Counted, Held};
 use super::{Access, Guard, mark};
 use crate::api::Error;
 use crate::net::Peer;
@@ -40,6 +41,9 @@ pub trait Face: Clone + Send + Sync + Unpin + 'static {
 
     /// What the trailers say.
     fn code_in_trailers(&self, trailers: &HeaderMap) -> Option<String>;
+
+    /// An error in the body of a request, such that the face answers with it.
+    fn break_off(error: Error) -> axum::BoxError;
 
     /// Trailers that end an answer half-way with this error. `None`: this face can only break off.
     fn end(&self, error: Error) -> Option<HeaderMap>;
@@ -88,9 +92,10 @@ pub struct Guarded<S, F> {
 
 impl<S, F, In> Service<Request<In>> for Guarded<S, F>
 where
-    S: Service<Request<In>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
     F: Face,
+    In: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -122,6 +127,17 @@ where
                 guard.admit(request.headers(), request.extensions().get::<Peer>(), scope).map(Some)
             }
         };
+        let request = request.map(Body::new);
+        let (request, held) = match method.access {
+            Access::Open => (request, None),
+            Access::Scope(_) => {
+                let held = Held::new(guard.clone());
+                let mut request =
+                    request.map(|body| Body::new(Counted::new(body, held.clone(), F::break_off)));
+                request.extensions_mut().insert(held.clone());
+                (request, Some(held))
+            }
+        };
         let call = place.map(|place| (place, self.inner.call(request)));
         let answer = async move {
             let (place, response) = match call {
@@ -138,7 +154,8 @@ where
             }
             // A stream may stay open for days; its items are held back by its transport instead.
             let place = place.filter(|_| !method.is_stream);
-            Ok(response.map(|body| Body::new(Answer::new(body, face, seen, place, deadline))))
+            let keeps = Keeps { place, held, is_stream: method.is_stream };
+            Ok(response.map(|body| Body::new(Answer::new(body, face, seen, keeps, deadline))))
         };
         Box::pin(answer.instrument(span))
     }

@@ -16,6 +16,7 @@ use super::book::{Freshness, QuoteBook, Snapshot};
 use super::clock::Clock;
 use super::config::{MarketConfig, QuotesConfig};
 use super::error::MarketError;
+use super::heartbeat::Heartbeat;
 use super::http::Http;
 use super::info::{SourceInfo, SourceState};
 use super::jumps::Jumps;
@@ -108,6 +109,7 @@ impl Markets {
             asks: catalog.indices().map(|_| AtomicU32::new(0)).collect(),
             state: OnceLock::new(),
             catalog,
+            heartbeat: Heartbeat::new(sources.len() + 1),
             clock,
             sources,
             books: Mutex::new(Books { planner, links, jumps, unproved: HashMap::new() }),
@@ -142,6 +144,16 @@ impl Markets {
     /// The newest book; read it once per article. Never waits.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.book.snapshot()
+    }
+
+    /// Whether the refresh loops still move, whatever the markets answer. Never waits.
+    pub fn is_moving(&self) -> bool {
+        self.shared.heartbeat.is_moving(self.shared.clock.tick())
+    }
+
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Whether every source was tried, well or badly.

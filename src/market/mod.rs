@@ -13,6 +13,7 @@ mod config;
 #[cfg(feature = "serve")]
 mod error;
 #[cfg(feature = "serve")]
+mod heartbeat;
 mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;

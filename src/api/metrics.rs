@@ -25,6 +25,7 @@ struct Inner {
     requests: Family<Labels<3>, Counter>,
     durations: Durations,
     in_flight: Family<Labels<1>, Gauge>,
+    held: Gauge,
     refused: Family<Labels<1>, Counter>,
     documents: Counter,
     mentions: Histogram,
@@ -39,6 +40,7 @@ impl Default for Metrics {
             // From half a millisecond to some 16 seconds.
             durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 16))),
             in_flight: Family::default(),
+            held: Gauge::default(),
             refused: Family::default(),
             documents: Counter::default(),
             mentions: Histogram::new([0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0]),
@@ -53,6 +55,12 @@ impl Default for Metrics {
             inner.durations.clone(),
         );
         registry.register("requests_in_flight", "Requests being answered now", inner.in_flight.clone());
+        registry.register_with_unit(
+            "requests_held",
+            "Bytes of the requests being answered now",
+            Unit::Bytes,
+            inner.held.clone(),
+        );
         registry.register("requests_refused", "Requests refused, by limit", inner.refused.clone());
         registry.register("documents", "Documents read", inner.documents.clone());
         registry.register("document_mentions", "Mentions found in one document", inner.mentions.clone());
@@ -71,6 +79,11 @@ impl Metrics {
     /// A request was refused because of this limit.
     pub fn refused(&self, limit: &'static str) {
         self.0.refused.get_or_create(&[("limit", limit.to_owned())]).inc();
+    }
+
+    /// Bytes of the requests being answered; whoever counts them keeps this up to date.
+    pub fn held_bytes(&self) -> Gauge {
+        self.0.held.clone()
     }
 
     /// Something was read again while running, or could not be.

@@ -53,6 +53,11 @@ impl Api {
         Self { detector, markets, limits, pool, metrics }
     }
 
+    /// Whether prices are still being refreshed, whatever the markets answer.
+    pub fn refresh_moves(&self) -> bool {
+        self.markets.is_moving()
+    }
+
     /// What is accepted.
     pub fn limits(&self) -> &Limits {
         &self.limits

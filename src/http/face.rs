@@ -52,6 +52,10 @@ impl Face for Http {
         None
     }
 
+    fn break_off(error: Error) -> axum::BoxError {
+        Box::new(error)
+    }
+
     fn end(&self, _: Error) -> Option<HeaderMap> {
         None
     }

@@ -16,6 +16,7 @@ use super::book::{Freshness, QuoteBook, Snapshot};
 use super::clock::Clock;
 use super::config::{MarketConfig, QuotesConfig};
 use super::error::MarketError;
+use super::heartbeat::Heartbeat;
 use super::history::History;
 use super::http::Http;
 use super::info::{SourceInfo, SourceState};
@@ -82,7 +83,7 @@ impl Markets {
         let freshness = Freshness { fresh_for: quotes.fresh_for, expire_after: quotes.expire_after };
         let jumps = Jumps::new(sources.len(), quotes.jump_pct, freshness.fresh_for);
         let links = Links::load(state_dir);
-        let shared = Self::shared(catalog, sources, (freshness, jumps), links, clock);
+        let shared = Self::share(catalog, sources, (freshness, jumps), links, clock);
         let history = History::new(&shared, market, &http, state_dir)?;
         let rates = Rates::new(&shared, market, &http, &history)?;
         let state_dir = state_dir.map(Arc::from);
@@ -94,7 +95,7 @@ impl Markets {
         let quotes = QuotesConfig::default();
         let jumps = Jumps::new(0, quotes.jump_pct, quotes.fresh_for);
         let parts = (Freshness::default(), jumps);
-        let shared = Self::shared(catalog, Vec::new(), parts, Links::default(), Clock::system());
+        let shared = Self::share(catalog, Vec::new(), parts, Links::default(), Clock::system());
         let rates = Rates::disabled(shared.clock.clone());
         Self {
             history: History::disabled(&shared),
@@ -105,7 +106,7 @@ impl Markets {
         }
     }
 
-    fn shared(
+    fn share(
         catalog: Arc<Catalog>,
         sources: Vec<Enabled>,
         (freshness, jumps): (Freshness, Jumps),
@@ -122,6 +123,7 @@ impl Markets {
             asks: catalog.indices().map(|_| AtomicU32::new(0)).collect(),
             state: OnceLock::new(),
             catalog,
+            heartbeat: Heartbeat::new(sources.len() + 1),
             clock,
             sources,
             books: Mutex::new(Books { planner, links, jumps, unproved: HashMap::new() }),
@@ -158,6 +160,16 @@ impl Markets {
     /// The newest book; read it once per article. Never waits.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.book.snapshot()
+    }
+
+    /// Whether the refresh loops still move, whatever the markets answer. Never waits.
+    pub fn is_moving(&self) -> bool {
+        self.shared.heartbeat.is_moving(self.shared.clock.tick())
+    }
+
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Whether every source was tried, well or badly.

@@ -13,8 +13,9 @@ mod config;
 #[cfg(feature = "serve")]
 mod error;
 #[cfg(feature = "serve")]
-pub mod history;
+mod heartbeat;
 #[cfg(feature = "serve")]
+pub mod history;
 mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use super::book::QuoteBook;
 use super::clock::Clock;
 use super::error::SourceError;
+use super::heartbeat::Heartbeat;
 use super::jumps::Jumps;
 use super::links::Links;
 use super::pace::chance;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) asks: Box<[AtomicU32]>,
     /// Taken when the loops start. Empty: nothing is kept.
     pub(super) state: OnceLock<StateDir>,
+    /// One place for each source, and one for what keeps.
+    pub(super) heartbeat: Heartbeat,
     /// Counts the calls that ended.
     pub(super) rounds: watch::Sender<u64>,
     pub(super) first_round_ended: watch::Sender<bool>,
@@ -77,13 +80,20 @@ pub(super) struct Listing {
 /// Asks one source for as long as it is of use.
 pub(super) async fn run(shared: Arc<Shared>, place: usize) {
     loop {
+        shared.heartbeat.expect_at(place, shared.clock.tick());
         match shared.next_turn(place) {
-            Turn::Never => return shared.note_first_round(),
+            Turn::Never => {
+                shared.heartbeat.expect_nothing(place);
+                return shared.note_first_round();
+            }
             Turn::Ask(tokens, haste) => shared.ask(place, tokens, haste).await,
-            Turn::Wait(until) => tokio::select! {
-                () = shared.clock.sleep_until(until) => {}
-                () = shared.sources[place].wake.notified() => tokio::time::sleep(GATHER).await,
-            },
+            Turn::Wait(until) => {
+                shared.heartbeat.expect_at(place, until);
+                tokio::select! {
+                    () = shared.clock.sleep_until(until) => {}
+                    () = shared.sources[place].wake.notified() => tokio::time::sleep(GATHER).await,
+                }
+            }
         }
     }
 }
@@ -93,9 +103,12 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     let mut rounds = shared.rounds.subscribe();
     let (mut next_save, mut saved) = (shared.clock.tick() + SAVE_EVERY, *rounds.borrow());
     loop {
+        shared.heartbeat.expect_at(shared.sources.len(), shared.clock.tick());
         let release = shared.lock().jumps.next_release();
+        let until = release.map_or(next_save, |release| release.min(next_save));
+        shared.heartbeat.expect_at(shared.sources.len(), until);
         tokio::select! {
-            () = shared.clock.sleep_until(release.map_or(next_save, |release| release.min(next_save))) => {}
+            () = shared.clock.sleep_until(until) => {}
             // Something may be held back since.
             changed = rounds.changed() => if changed.is_err() { return },
         }
@@ -166,7 +179,9 @@ impl Shared {
         let ids: Vec<&str> = listings.map(|listing| listing.id.as_str()).collect();
         let mut retries = 0;
         loop {
+            self.heartbeat.expect_nothing(place);
             let result = source.configured.source.fetch(&ids, haste).await;
+            self.heartbeat.expect_at(place, self.clock.tick());
             let again = matches!(result, Err(SourceError::Passing(_))) && retries < RETRIES;
             let (tick, time) = (self.clock.tick(), self.clock.now());
             let may = {

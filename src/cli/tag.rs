@@ -1,5 +1,6 @@
 //! `cointag tag`: words, files or stdin in, mentions out.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -298,6 +299,14 @@ struct Local {
 }
 
 impl Local {
+    /// The caller knows of the archive what no record says.
+    fn in_context<'a>(&self, document: &'a Document) -> Cow<'a, Document> {
+        if self.context == document.context {
+            return Cow::Borrowed(document);
+        }
+        Cow::Owned(Document { context: self.context, ..document.clone() })
+    }
+
     fn record(&self, document: &Document) -> Record {
         match &self.quotes {
             Some(quotes) if self.published => {
@@ -327,7 +336,7 @@ impl Annotator for Local {
         let mut asked = std::collections::BTreeSet::new();
         for document in documents {
             let Some(at) = document.published_at else { continue };
-            let record = annotate(&self.detector, document, &self.options, None);
+            let record = annotate(&self.detector, &self.in_context(document), &self.options, None);
             asked.extend(tokens(catalog, &record).into_iter().map(|token| (token, at)));
         }
         let asked: Vec<_> = asked.into_iter().collect();
@@ -337,11 +346,7 @@ impl Annotator for Local {
     }
 
     fn annotate(&self, document: &Document) -> Result<Record, RecordError> {
-        // The caller knows of the archive what no record says.
-        if self.context == document.context {
-            return Ok(self.record(document));
-        }
-        Ok(self.record(&Document { context: self.context, ..document.clone() }))
+        Ok(self.record(&self.in_context(document)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod health;
+mod published;
 mod quote;
 mod serve;
 mod tag;

@@ -6,6 +6,7 @@ mod grpc;
 mod guard;
 mod health;
 mod http;
+mod published;
 mod security;
 mod shutdown;
 
@@ -67,6 +68,7 @@ static DETECTOR: LazyLock<Arc<Detector>> =
 /// A running server with prices from a file, at noon.
 struct TestServer {
     server: Server,
+    clock: Clock,
     _quotes: tempfile::TempPath,
 }
 
@@ -94,8 +96,9 @@ impl TestServer {
             config.market.file.path = None;
         }
         let listeners = Listeners::bind(&config).await.unwrap();
-        let server = Server::start(listeners, &config, Arc::clone(&DETECTOR), Clock::manual(noon())).unwrap();
-        Self { server, _quotes: quotes }
+        let clock = Clock::manual(noon());
+        let server = Server::start(listeners, &config, Arc::clone(&DETECTOR), clock.clone()).unwrap();
+        Self { server, clock, _quotes: quotes }
     }
 
     /// A server whose only market takes connections and never answers.

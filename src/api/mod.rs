@@ -26,7 +26,9 @@ pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
 pub use metrics::{Metrics, Observation};
 pub use past::{price_at_publication, tokens};
-pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
+pub use quotes::{
+    ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, currency, quote,
+};
 pub use readiness::{BEAT, Readiness, Stage};
 pub use tag::{DocumentFields, QuoteMode, TagOptions, TagRequest};
 pub use tokens::{FormerName, ListTokens, Token, TokenPage, TokenSelector};

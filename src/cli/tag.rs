@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_PART, Global, complain, fail};
 use crate::annotate::{Record, RecordError, annotate};
-use crate::api::{price_at_publication, tokens};
+use crate::api::{self, price_at_publication, tokens};
 use crate::archive::{
     Annotator, ArchiveError, Input, InputFormat, OutputFormat, Reader, Summary, Tagged, run as run_archive,
 };
@@ -78,6 +78,9 @@ pub(super) struct TagArgs {
     /// Prices to attach; `published` fetches each past hour once ever [default: live for words, none otherwise]
     #[arg(long, value_enum, value_name = "WHICH")]
     quotes: Option<QuotesArg>,
+    /// Currency of the prices: an ISO code, BTC or ETH
+    #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
+    currency: String,
     /// Also report what was not believed, and why
     #[arg(long)]
     explain: bool,
@@ -186,7 +189,8 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
         OutputFormatArg::Table => OutputFormat::Table,
         OutputFormatArg::Jsonl => OutputFormat::JsonLines,
     };
-    let local = Local { detector, options: options(args), context: args.context.into(), quotes, published };
+    let (context, currency) = (args.context.into(), args.currency.clone());
+    let local = Local { detector, options: options(args), context, quotes, published, currency };
     match source {
         Source::Words(words) => tag_words(&local, words, format),
         Source::Files(inputs) => tag_files(&local, inputs, format, args),
@@ -195,6 +199,9 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
 
 fn tag_words(local: &Local, words: String, format: OutputFormat) -> Result<Summary, TagError> {
     let document = Document { title: words, context: local.context, ..Document::default() };
+    if let Some(quotes) = &local.quotes {
+        quotes.rates(&local.currency);
+    }
     let mut record = local.record(&document);
     match &local.quotes {
         // Words have no time of publication; each price says so.
@@ -220,6 +227,7 @@ fn tag_files(
 ) -> Result<Summary, TagError> {
     if let Some(quotes) = &local.quotes {
         quotes.first_round();
+        quotes.rates(&local.currency);
     }
     let progress = progress(&inputs, args.output.is_some());
     let mut reader = Reader::new(inputs, args.max_bytes);
@@ -296,6 +304,7 @@ struct Local {
     quotes: Option<LiveQuotes>,
     /// Prices are those of the time of publication.
     published: bool,
+    currency: String,
 }
 
 impl Local {
@@ -308,19 +317,26 @@ impl Local {
     }
 
     fn record(&self, document: &Document) -> Record {
-        match &self.quotes {
-            Some(quotes) if self.published => {
-                let mut record = annotate(&self.detector, document, &self.options, None);
-                let catalog = self.detector.catalog();
-                price_at_publication(catalog, &quotes.markets, &mut record, document.published_at);
-                record
-            }
-            Some(quotes) => {
-                let snapshot = quotes.markets.snapshot();
-                annotate(&self.detector, document, &self.options, Some((&snapshot, quotes.markets.now())))
-            }
-            None => annotate(&self.detector, document, &self.options, None),
+        let Some(quotes) = &self.quotes else {
+            return annotate(&self.detector, document, &self.options, None);
+        };
+        let mut record = self.in_usd(quotes, document);
+        for mention in &mut record.mentions {
+            let convert = |quote| quotes.markets.rates().convert(quote, &self.currency);
+            mention.quote = mention.quote.take().map(convert);
         }
+        record
+    }
+
+    fn in_usd(&self, quotes: &LiveQuotes, document: &Document) -> Record {
+        if self.published {
+            let mut record = annotate(&self.detector, document, &self.options, None);
+            let catalog = self.detector.catalog();
+            price_at_publication(catalog, &quotes.markets, &mut record, document.published_at);
+            return record;
+        }
+        let snapshot = quotes.markets.snapshot();
+        annotate(&self.detector, document, &self.options, Some((&snapshot, quotes.markets.now())))
     }
 }
 
@@ -379,6 +395,13 @@ impl LiveQuotes {
         if !tokens.is_empty() {
             self.markets.want(&tokens);
             self.runtime.block_on(self.markets.wait_for(&tokens, QUOTES_WAIT));
+        }
+    }
+
+    /// Waits for what a US dollar is in `currency`.
+    fn rates(&self, currency: &str) {
+        if currency != "USD" {
+            self.runtime.block_on(self.markets.rates().wait_for(QUOTES_WAIT));
         }
     }
 
@@ -537,4 +560,8 @@ where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(serde_json::Value::String(word)))
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    api::currency(Some(text), "currency").map_err(|error| error.message)
 }

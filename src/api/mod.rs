@@ -5,6 +5,7 @@
 
 mod batch;
 mod current;
+mod diff;
 mod error;
 mod info;
 mod limits;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use batch::{BatchTag, BatchTagRequest, TagResult};
 pub use current::Current;
+pub use diff::{CatalogDiff, DiffCatalog};
 pub use error::{Code, Error, LimitRef};
 pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
@@ -41,6 +43,7 @@ use crate::mention::Detector;
 #[derive(Clone)]
 pub struct Api {
     detector: Arc<Detector>,
+    known: diff::KnownCatalogs,
     markets: Markets,
     limits: Limits,
     pool: pool::Pool,
@@ -52,7 +55,8 @@ impl Api {
     pub fn new(detector: Arc<Detector>, markets: Markets, limits: Limits) -> Self {
         let metrics = Metrics::default();
         let pool = pool::Pool::new(&limits, metrics.clone());
-        Self { detector, markets, limits, pool, metrics }
+        let known = diff::KnownCatalogs::new(detector.catalog());
+        Self { detector, known, markets, limits, pool, metrics }
     }
 
     /// What is accepted.

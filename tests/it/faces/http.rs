@@ -11,7 +11,7 @@ pub(super) async fn post(server: &TestServer, path: &str, body: &Value) -> (u16,
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-async fn get(server: &TestServer, path: &str) -> (u16, Value) {
+pub(super) async fn get(server: &TestServer, path: &str) -> (u16, Value) {
     let answer = reqwest::get(server.url(path)).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }

@@ -3,6 +3,7 @@
 
 mod batch;
 mod currencies;
+mod diff;
 mod grpc;
 mod guard;
 mod health;

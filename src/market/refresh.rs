@@ -42,7 +42,7 @@ pub(super) struct Shared {
     /// How often callers asked for each token since the planner last looked.
     pub(super) asks: Box<[AtomicU32]>,
     /// Taken when the loops start. Empty: nothing is kept.
-    pub(super) state: OnceLock<StateDir>,
+    pub(super) state: OnceLock<Arc<StateDir>>,
     /// Counts the calls that ended.
     pub(super) rounds: watch::Sender<u64>,
     pub(super) first_round_ended: watch::Sender<bool>,
@@ -226,7 +226,7 @@ impl Shared {
                 work(&shared, dir);
             }
         };
-        if self.state.get().is_some_and(StateDir::is_ours) {
+        if self.state.get().is_some_and(|dir| dir.is_ours()) {
             // What fails there is said there.
             let _ = tokio::task::spawn_blocking(work).await;
         }

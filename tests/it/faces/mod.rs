@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod http;
 mod published;
+mod reload;
 mod security;
 mod shutdown;
 

@@ -18,7 +18,7 @@ pub use file::{
     FormerRecord,
 };
 pub use overlay::Overlay;
-pub use sync::{Listed, Paprika, SyncError, Synced, sync};
+pub use sync::{Listed, Other, SyncError, Synced, sync};
 
 const BUILTIN_ASSETS: &str = include_str!("../../data/catalog/assets.toml");
 const BUILTIN_BLOCKERS: &str = include_str!("../../data/catalog/blockers.toml");

@@ -5,6 +5,7 @@ mod health;
 mod published;
 mod quote;
 mod serve;
+mod sync;
 mod tag;
 
 pub(crate) use tag::tag_lines;

@@ -394,6 +394,11 @@ impl From<SourceStatus> for pb::Source {
             calls_total: source.calls_total,
             calls_per_minute: source.calls_per_minute,
             calls_per_month: source.calls_per_month,
+            calls_this_minute: source.calls_this_minute,
+            calls_this_month: source.calls_this_month,
+            calls_left_this_month: source.calls_left_this_month,
+            every_s: source.every_s,
+            next_call: source.next_call.map(to_timestamp),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! what takes real time is a short configured delay of the server itself.
 
 mod batch;
+mod budget;
 mod currencies;
 mod diff;
 mod grpc;

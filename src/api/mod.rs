@@ -5,6 +5,7 @@
 
 mod batch;
 mod current;
+mod diff;
 mod error;
 mod info;
 mod limits;
@@ -21,12 +22,15 @@ use std::sync::Arc;
 
 pub use batch::{BatchTag, BatchTagRequest, TagResult};
 pub use current::Current;
+pub use diff::{CatalogDiff, DiffCatalog};
 pub use error::{Code, Error, LimitRef};
 pub use info::{LimitsInfo, ServerInfo, SourceStatus};
 pub use limits::{Config, Limits};
 pub use metrics::{Metrics, Observation};
 pub use past::{price_at_publication, tokens};
-pub use quotes::{ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, quote};
+pub use quotes::{
+    ItemError, PricedToken, QuoteItem, QuoteResult, Quotes, QuotesRequest, TokenRef, currency, quote,
+};
 pub use readiness::{BEAT, Readiness, Stage};
 pub use tag::{DocumentFields, QuoteMode, TagOptions, TagRequest};
 pub use tokens::{FormerName, ListTokens, Token, TokenPage, TokenSelector};
@@ -39,6 +43,7 @@ use crate::mention::Detector;
 #[derive(Clone)]
 pub struct Api {
     detector: Arc<Detector>,
+    known: diff::KnownCatalogs,
     markets: Markets,
     limits: Limits,
     pool: pool::Pool,
@@ -50,7 +55,8 @@ impl Api {
     pub fn new(detector: Arc<Detector>, markets: Markets, limits: Limits) -> Self {
         let metrics = Metrics::default();
         let pool = pool::Pool::new(&limits, metrics.clone());
-        Self { detector, markets, limits, pool, metrics }
+        let known = diff::KnownCatalogs::new(detector.catalog());
+        Self { detector, known, markets, limits, pool, metrics }
     }
 
     /// Whether prices are still being refreshed, whatever the markets answer.

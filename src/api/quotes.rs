@@ -284,8 +284,11 @@ impl Pricing {
     }
 }
 
-/// The currency asked for, in capitals.
-pub(super) fn currency(asked: Option<&str>, field: &str) -> Result<String, Error> {
+/// The currency asked for, in capitals; absent: USD.
+///
+/// # Errors
+/// Not one that prices can be told in. `field` is where it stands in the request.
+pub fn currency(asked: Option<&str>, field: &str) -> Result<String, Error> {
     let asked = asked.unwrap_or_default().trim().to_uppercase();
     match asked.as_str() {
         "" => Ok("USD".to_owned()),

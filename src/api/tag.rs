@@ -115,6 +115,24 @@ impl Api {
         Ok(record)
     }
 
+    /// Waits for what records published at these times cost then, all together, and prices them again.
+    pub(super) async fn await_past(
+        &self,
+        mut records: Vec<(&mut Record, Option<Timestamp>)>,
+        options: &TagOptions,
+    ) -> Result<(), Error> {
+        let Some(pricing) = check_options(options, &self.limits)? else { return Ok(()) };
+        let catalog = self.detector.catalog();
+        let asked = records.iter().filter_map(|(record, at)| Some((past::tokens(catalog, record), (*at)?)));
+        let points = asked.flat_map(|(tokens, at)| tokens.into_iter().map(move |token| (token, at)));
+        past::fetch(&self.markets, points, pricing.wait).await;
+        for (record, at) in &mut records {
+            past::price_at_publication(catalog, &self.markets, record, *at);
+            self.convert(record, &pricing).await;
+        }
+        Ok(())
+    }
+
     /// Tells the markets what is read about, waits if asked to, and applies the caller's own age rule.
     async fn price(&self, record: &mut Record, pricing: &Pricing) {
         let catalog = self.detector.catalog();

@@ -3,10 +3,11 @@
 //! Adds ids, addresses, new tickers and new assets; never changes a class, an alias or a link that is there, and
 //! never deletes. What it is not sure of stays as it was, and the notes say so.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rust_decimal::Decimal;
 
+use super::chains::Chain;
 use super::check::check;
 use super::file::{AssetRecord, CatalogFile, Category, Class, FormerRecord};
 
@@ -19,7 +20,6 @@ const NOT_REVIEWED: &str = "new from the markets' lists, not reviewed";
 const ROUNDS: usize = 8;
 
 const COINGECKO: &str = "coingecko";
-const COINPAPRIKA: &str = "coinpaprika";
 
 /// A coin as CoinGecko lists it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,14 +38,21 @@ pub struct Listed {
     pub price: Option<Decimal>,
 }
 
-/// A coin as CoinPaprika lists it.
+/// A coin as another market lists it.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(missing_docs, reason = "as in `Listed`")]
-pub struct Paprika {
+pub struct Other {
+    /// The market, by its name in the catalog.
+    pub market: &'static str,
+    /// Its id there.
     pub id: String,
+    /// Ticker, in any case.
     pub symbol: String,
+    /// Name.
     pub name: String,
+    /// US dollars.
     pub price: Option<Decimal>,
+    /// Addresses of its contracts, on any chain.
+    pub addresses: Vec<String>,
 }
 
 /// A catalog brought up to date.
@@ -82,7 +89,7 @@ pub enum SyncError {
 pub fn sync(
     file: &CatalogFile,
     listed: &[Listed],
-    paprika: &[Paprika],
+    others: &[Other],
     date: &str,
 ) -> Result<Synced, SyncError> {
     let by_id: HashMap<&str, &Listed> = listed.iter().map(|coin| (coin.id.as_str(), coin)).collect();
@@ -97,14 +104,17 @@ pub fn sync(
     notes.extend(vanished.iter().map(|id| format!("{id}: no longer listed by CoinGecko; kept as it is")));
 
     let mut synced = file.clone();
-    let mut linked: HashSet<String> =
-        file.assets.iter().filter_map(|asset| asset.markets.get(COINPAPRIKA).cloned()).collect();
+    let linked = file
+        .assets
+        .iter()
+        .flat_map(|asset| asset.markets.iter().map(|(market, id)| (market.clone(), id.clone())));
+    let mut links = Links { others: Others::new(others), linked: linked.collect() };
     for asset in &mut synced.assets {
         let Some(coin) = asset.markets.get(COINGECKO).and_then(|id| by_id.get(id.as_str())) else { continue };
-        for (chain, address) in &coin.platforms {
-            asset.addresses.entry(chain.clone()).or_insert_with(|| address.clone());
+        for (chain, address) in addresses(coin) {
+            asset.addresses.entry(chain).or_insert(address);
         }
-        link(asset, coin, paprika, &mut linked);
+        links.add(asset, coin);
         rename(asset, coin, date);
     }
     let known: HashSet<&str> =
@@ -114,30 +124,67 @@ pub fn sync(
     new.sort_by_key(|coin| coin.rank);
     for coin in new {
         let mut asset = asset(coin);
-        link(&mut asset, coin, paprika, &mut linked);
+        links.add(&mut asset, coin);
         synced.assets.push(asset);
     }
     settle(file, &mut synced, &mut notes)?;
     Ok(Synced { file: synced, notes })
 }
 
-/// Adds the id at CoinPaprika where there is none and exactly one coin has the same ticker, name and price.
-fn link(asset: &mut AssetRecord, coin: &Listed, paprika: &[Paprika], linked: &mut HashSet<String>) {
-    if asset.markets.contains_key(COINPAPRIKA) {
-        return;
+/// The other markets' coins by folded ticker.
+struct Others<'a>(HashMap<String, Vec<&'a Other>>);
+
+impl<'a> Others<'a> {
+    fn new(others: &'a [Other]) -> Self {
+        let mut by_symbol: HashMap<String, Vec<&Other>> = HashMap::new();
+        others.iter().for_each(|other| by_symbol.entry(fold(&other.symbol)).or_default().push(other));
+        Self(by_symbol)
     }
-    let same = |other: &&Paprika| {
-        fold(&other.symbol) == fold(&coin.symbol)
-            && fold(&other.name) == fold(&coin.name)
-            && same_price(coin.price, other.price)
+}
+
+struct Links<'a> {
+    others: Others<'a>,
+    /// Every (market, id) that an asset has.
+    linked: HashSet<(String, String)>,
+}
+
+impl Links<'_> {
+    /// Adds the id at each market where there is none and exactly one coin has the same ticker and either a contract
+    /// of the same address, or the same name and price.
+    fn add(&mut self, asset: &mut AssetRecord, coin: &Listed) {
+        let alike = self.others.0.get(&fold(&coin.symbol)).map(Vec::as_slice).unwrap_or_default();
+        let markets: BTreeSet<&str> = alike.iter().map(|other| other.market).collect();
+        for market in markets {
+            if asset.markets.contains_key(market) {
+                continue;
+            }
+            let here = || alike.iter().filter(|other| other.market == market);
+            let by_address = only(here().filter(|other| same_contract(coin, other)));
+            let by_name = || only(here().filter(|other| same_name_and_price(coin, other)));
+            let Some(other) = by_address.or_else(by_name) else { continue };
+            if self.linked.insert((market.to_owned(), other.id.clone())) {
+                asset.markets.insert(market.to_owned(), other.id.clone());
+                asset.unverified.push(market.to_owned());
+            }
+        }
+    }
+}
+
+fn only<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
+}
+
+fn same_contract(coin: &Listed, other: &Other) -> bool {
+    // Letter case means something in addresses of some chains, and nothing in those that begin so.
+    let same = |one: &str, two: &str| {
+        if one.starts_with("0x") { one.eq_ignore_ascii_case(two) } else { one == two }
     };
-    let mut candidates = paprika.iter().filter(same);
-    if let (Some(only), None) = (candidates.next(), candidates.next())
-        && linked.insert(only.id.clone())
-    {
-        asset.markets.insert(COINPAPRIKA.to_owned(), only.id.clone());
-        asset.unverified.push(COINPAPRIKA.to_owned());
-    }
+    coin.platforms.values().any(|address| other.addresses.iter().any(|listed| same(address, listed)))
+}
+
+fn same_name_and_price(coin: &Listed, other: &Other) -> bool {
+    fold(&other.name) == fold(&coin.name) && same_price(coin.price, other.price)
 }
 
 /// Takes a new ticker; the old one stays as a former one.
@@ -161,20 +208,44 @@ fn rename(asset: &mut AssetRecord, coin: &Listed, date: &str) {
     asset.symbol_why = Some(NOT_REVIEWED.to_owned());
 }
 
+/// The addresses of a coin; one that is not written as its chain writes them is left out.
+fn addresses(coin: &Listed) -> BTreeMap<String, String> {
+    let holds = |chain: &str, address: &str| Chain::find(chain).is_none_or(|chain| chain.holds(address));
+    let platforms = coin.platforms.iter().filter(|(chain, address)| holds(chain, address));
+    platforms.map(|(chain, address)| (chain.clone(), address.clone())).collect()
+}
+
+/// A ticker that nobody looked at: short ones are words and abbreviations of everybody's, and so are numbers.
+fn unseen_ticker(symbol: &str) -> Class {
+    const DISTINCT: usize = 5;
+    let distinct = symbol.chars().count() >= DISTINCT && !symbol.starts_with(|c: char| c.is_ascii_digit());
+    if distinct { Class::C } else { Class::D }
+}
+
+/// A name that nobody looked at counts only beside its ticker or its contract: most names are words. One in
+/// small letters gets a capital, without which any text would hold it.
+fn unseen_name(name: &str) -> String {
+    let mut letters = name.chars();
+    match letters.next() {
+        Some(first) if !name.chars().any(char::is_uppercase) => first.to_uppercase().chain(letters).collect(),
+        _ => name.to_owned(),
+    }
+}
+
 fn asset(coin: &Listed) -> AssetRecord {
     let why = Some(NOT_REVIEWED.to_owned());
     AssetRecord {
         id: coin.id.clone(),
         symbol: coin.symbol.to_uppercase(),
-        name: coin.name.clone(),
+        name: unseen_name(&coin.name),
         rank: coin.rank,
         category: Category::default(),
-        symbol_class: Class::C,
+        symbol_class: unseen_ticker(&coin.symbol),
         symbol_why: why.clone(),
-        name_class: Class::C,
+        name_class: Class::D,
         name_why: why,
         markets: BTreeMap::from([(COINGECKO.to_owned(), coin.id.clone())]),
-        addresses: coin.platforms.clone(),
+        addresses: addresses(coin),
         unverified: Vec::new(),
         per: BTreeMap::new(),
         aliases: Vec::new(),
@@ -292,15 +363,22 @@ fn fold(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// One of letters that its chain writes addresses in: the id's own bytes.
+    fn address(id: &str) -> String {
+        let digits: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("0x{digits:0>40}")
+    }
+
     fn coin(id: &str, symbol: &str, name: &str, rank: u32, price: &str) -> Listed {
-        let platforms = BTreeMap::from([("ethereum".to_owned(), format!("0x{id}"))]);
+        let platforms = [("ethereum", address(id)), ("base", "no address".to_owned())];
+        let platforms = platforms.map(|(chain, address)| (chain.to_owned(), address)).into();
         let (symbol, name, price) = (symbol.to_owned(), name.to_owned(), price.parse().ok());
         Listed { id: id.to_owned(), symbol, name, platforms, rank: Some(rank), price }
     }
 
-    fn paprika(id: &str, symbol: &str, name: &str, price: &str) -> Paprika {
+    fn paprika(id: &str, symbol: &str, name: &str, price: &str) -> Other {
         let (symbol, name, price) = (symbol.to_owned(), name.to_owned(), price.parse().ok());
-        Paprika { id: id.to_owned(), symbol, name, price }
+        Other { market: "coinpaprika", id: id.to_owned(), symbol, name, price, addresses: Vec::new() }
     }
 
     fn catalog() -> CatalogFile {
@@ -342,9 +420,27 @@ mod tests {
         expected.assets[0].markets.insert("coinpaprika".to_owned(), "al-alpha".to_owned());
         expected.assets[0].unverified.push("coinpaprika".to_owned());
         for asset in &mut expected.assets {
-            asset.addresses.insert("ethereum".to_owned(), format!("0x{}", asset.id));
+            asset.addresses.insert("ethereum".to_owned(), address(&asset.id));
         }
         assert_eq!(synced, expected, "a link that is there is never replaced");
+    }
+
+    #[test]
+    fn a_contract_of_the_same_address_links_whatever_the_name_and_two_candidates_do_not() {
+        let listed = [coin("alpha", "al", "Alpha", 5, "2.0"), coin("beta", "beta", "Beta Coin", 9, "1")];
+        let at = |address: &str, other: Other| Other { addresses: vec![address.to_owned()], ..other };
+        let cmc =
+            |id: &str, name: &str, price| Other { market: "coinmarketcap", ..paprika(id, "AL", name, price) };
+        let others = [
+            at(&address("alpha").replace('c', "C"), cmc("1", "Alpha Protocol", "9")),
+            cmc("2", "Alpha", "2.0"),
+            paprika("al-one", "AL", "Alpha", "2.0"),
+            paprika("al-two", "AL", "Alpha", "2.0"),
+        ];
+        let alpha = sync(&catalog(), &listed, &others, "2026-05-18").unwrap().file.assets.swap_remove(0);
+        assert_eq!(alpha.markets.get("coinmarketcap").map(String::as_str), Some("1"));
+        assert_eq!(alpha.markets.get("coinpaprika"), None, "one of two would be a guess");
+        assert_eq!(alpha.unverified, ["coinmarketcap"]);
     }
 
     #[test]

@@ -51,10 +51,11 @@ enum CatalogCommand {
         /// The later file [default: the catalog in force]
         after: Option<PathBuf>,
     },
-    /// Bring the catalog up to date with the lists of CoinGecko and CoinPaprika, in a file of its own
+    /// Bring the catalog up to date with the markets' lists, in a file of its own
     ///
-    /// Adds ids (unverified), addresses, new tickers (class c) and new assets; never changes a class, an alias or a
-    /// link that is there, and never deletes. Takes a call a minute without a key.
+    /// Asks CoinGecko what there is, and CoinPaprika and CoinMarketCap for their ids where they are among
+    /// `market.sources`. Adds ids (unverified), addresses, new tickers (class c) and new assets; never changes a class,
+    /// an alias or a link that is there, and never deletes. Takes a minute for each call to CoinGecko without a key.
     Sync {
         /// Where to write [default: catalog.toml in the state directory]
         #[arg(short, long, value_name = "FILE")]

@@ -23,11 +23,12 @@ pub(super) fn run(
     let runtime = super::runtime().map_err(|error| format!("cannot start threads: {error}"))?;
     let lists = runtime.block_on(lists::fetch(&config.market, pages)).map_err(|error| error.to_string())?;
     let today = jiff::Timestamp::now().strftime("%F").to_string();
-    let synced = sync(catalog.file(), &lists.0, &lists.1, &today).map_err(|error| error.to_string())?;
+    let synced =
+        sync(catalog.file(), &lists.listed, &lists.others, &today).map_err(|error| error.to_string())?;
     let changes = diff(catalog.file(), &synced.file);
     let text = toml::to_string(&synced.file).map_err(|error| error.to_string())?;
     write(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    synced.notes.iter().for_each(complain);
+    lists.notes.iter().chain(&synced.notes).for_each(complain);
     let path = path.display();
     Ok(format!(
         "{path}: {} assets, {} changes\nSee them: cointag catalog diff builtin {path}\nUse it:   --catalog {path}, or [catalog] file\n",

@@ -1,5 +1,6 @@
 //! `cointag tag`: words, files or stdin in, mentions out.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_PART, Global, complain, fail};
 use crate::annotate::{Record, RecordError, annotate};
-use crate::api::{price_at_publication, tokens};
+use crate::api::{self, price_at_publication, tokens};
 use crate::archive::{
     Annotator, ArchiveError, Input, InputFormat, OutputFormat, Reader, Summary, Tagged, run as run_archive,
 };
@@ -77,6 +78,9 @@ pub(super) struct TagArgs {
     /// Prices to attach; `published` fetches each past hour once ever [default: live for words, none otherwise]
     #[arg(long, value_enum, value_name = "WHICH")]
     quotes: Option<QuotesArg>,
+    /// Currency of the prices: an ISO code, BTC or ETH
+    #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
+    currency: String,
     /// Also report what was not believed, and why
     #[arg(long)]
     explain: bool,
@@ -185,7 +189,8 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
         OutputFormatArg::Table => OutputFormat::Table,
         OutputFormatArg::Jsonl => OutputFormat::JsonLines,
     };
-    let local = Local { detector, options: options(args), context: args.context.into(), quotes, published };
+    let (context, currency) = (args.context.into(), args.currency.clone());
+    let local = Local { detector, options: options(args), context, quotes, published, currency };
     match source {
         Source::Words(words) => tag_words(&local, words, format),
         Source::Files(inputs) => tag_files(&local, inputs, format, args),
@@ -194,6 +199,9 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
 
 fn tag_words(local: &Local, words: String, format: OutputFormat) -> Result<Summary, TagError> {
     let document = Document { title: words, context: local.context, ..Document::default() };
+    if let Some(quotes) = &local.quotes {
+        quotes.rates(&local.currency);
+    }
     let mut record = local.record(&document);
     match &local.quotes {
         // Words have no time of publication; each price says so.
@@ -219,6 +227,7 @@ fn tag_files(
 ) -> Result<Summary, TagError> {
     if let Some(quotes) = &local.quotes {
         quotes.first_round();
+        quotes.rates(&local.currency);
     }
     let progress = progress(&inputs, args.output.is_some());
     let mut reader = Reader::new(inputs, args.max_bytes);
@@ -295,23 +304,39 @@ struct Local {
     quotes: Option<LiveQuotes>,
     /// Prices are those of the time of publication.
     published: bool,
+    currency: String,
 }
 
 impl Local {
-    fn record(&self, document: &Document) -> Record {
-        match &self.quotes {
-            Some(quotes) if self.published => {
-                let mut record = annotate(&self.detector, document, &self.options, None);
-                let catalog = self.detector.catalog();
-                price_at_publication(catalog, &quotes.markets, &mut record, document.published_at);
-                record
-            }
-            Some(quotes) => {
-                let snapshot = quotes.markets.snapshot();
-                annotate(&self.detector, document, &self.options, Some((&snapshot, quotes.markets.now())))
-            }
-            None => annotate(&self.detector, document, &self.options, None),
+    /// The caller knows of the archive what no record says.
+    fn in_context<'a>(&self, document: &'a Document) -> Cow<'a, Document> {
+        if self.context == document.context {
+            return Cow::Borrowed(document);
         }
+        Cow::Owned(Document { context: self.context, ..document.clone() })
+    }
+
+    fn record(&self, document: &Document) -> Record {
+        let Some(quotes) = &self.quotes else {
+            return annotate(&self.detector, document, &self.options, None);
+        };
+        let mut record = self.in_usd(quotes, document);
+        for mention in &mut record.mentions {
+            let convert = |quote| quotes.markets.rates().convert(quote, &self.currency);
+            mention.quote = mention.quote.take().map(convert);
+        }
+        record
+    }
+
+    fn in_usd(&self, quotes: &LiveQuotes, document: &Document) -> Record {
+        if self.published {
+            let mut record = annotate(&self.detector, document, &self.options, None);
+            let catalog = self.detector.catalog();
+            price_at_publication(catalog, &quotes.markets, &mut record, document.published_at);
+            return record;
+        }
+        let snapshot = quotes.markets.snapshot();
+        annotate(&self.detector, document, &self.options, Some((&snapshot, quotes.markets.now())))
     }
 }
 
@@ -327,7 +352,7 @@ impl Annotator for Local {
         let mut asked = std::collections::BTreeSet::new();
         for document in documents {
             let Some(at) = document.published_at else { continue };
-            let record = annotate(&self.detector, document, &self.options, None);
+            let record = annotate(&self.detector, &self.in_context(document), &self.options, None);
             asked.extend(tokens(catalog, &record).into_iter().map(|token| (token, at)));
         }
         let asked: Vec<_> = asked.into_iter().collect();
@@ -337,11 +362,7 @@ impl Annotator for Local {
     }
 
     fn annotate(&self, document: &Document) -> Result<Record, RecordError> {
-        // The caller knows of the archive what no record says.
-        if self.context == document.context {
-            return Ok(self.record(document));
-        }
-        Ok(self.record(&Document { context: self.context, ..document.clone() }))
+        Ok(self.record(&self.in_context(document)))
     }
 }
 
@@ -374,6 +395,13 @@ impl LiveQuotes {
         if !tokens.is_empty() {
             self.markets.want(&tokens);
             self.runtime.block_on(self.markets.wait_for(&tokens, QUOTES_WAIT));
+        }
+    }
+
+    /// Waits for what a US dollar is in `currency`.
+    fn rates(&self, currency: &str) {
+        if currency != "USD" {
+            self.runtime.block_on(self.markets.rates().wait_for(QUOTES_WAIT));
         }
     }
 
@@ -532,4 +560,8 @@ where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(serde_json::Value::String(word)))
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    api::currency(Some(text), "currency").map_err(|error| error.message)
 }

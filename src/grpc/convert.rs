@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use super::pb;
 use crate::annotate::{Ambiguous, Candidate, Mention, Place, PlacedSpan, Record, Rejected};
 use crate::api::{
-    DocumentFields, Error, FormerName, ItemError, ListTokens, PricedToken, QuoteItem, QuoteMode, QuoteResult,
-    Quotes, QuotesRequest, ServerInfo, SourceStatus, TagOptions, TagRequest, Token, TokenPage, TokenRef,
-    TokenSelector,
+    CatalogDiff, DiffCatalog, DocumentFields, Error, FormerName, ItemError, ListTokens, PricedToken,
+    QuoteItem, QuoteMode, QuoteResult, Quotes, QuotesRequest, ServerInfo, SourceStatus, TagOptions,
+    TagRequest, Token, TokenPage, TokenRef, TokenSelector,
 };
-use crate::catalog::Category;
+use crate::catalog::{Category, Change, Subject};
 use crate::market::quote::{QuoteAnswer, QuoteState};
 use crate::mention::{Ambiguity, ContentType, Context, Field, Kind, OffsetUnit};
 
@@ -92,6 +92,11 @@ pub(super) fn list_tokens(request: pb::ListTokensRequest) -> Result<ListTokens, 
     let pb::ListTokensRequest { page_size, page_token, query, categories, rank_max } = request;
     let categories = categories.into_iter().map(category_asked).collect::<Result<_, _>>()?;
     Ok(ListTokens { page_size, page_token, query, categories, rank_max })
+}
+
+pub(super) fn diff_catalog(request: pb::DiffCatalogRequest) -> DiffCatalog {
+    let pb::DiffCatalogRequest { from_version, to_version, page_size, page_token } = request;
+    DiffCatalog { from_version, to_version, page_size, page_token }
 }
 
 /// An enum's value by its number. A number from a newer client is refused: guessing would answer
@@ -402,6 +407,30 @@ impl From<SourceStatus> for pb::Source {
             calls_total: source.calls_total,
             calls_per_minute: source.calls_per_minute,
             calls_per_month: source.calls_per_month,
+            calls_this_minute: source.calls_this_minute,
+            calls_this_month: source.calls_this_month,
+            calls_left_this_month: source.calls_left_this_month,
+            every_s: source.every_s,
+            next_call: source.next_call.map(to_timestamp),
         }
+    }
+}
+
+impl From<CatalogDiff> for pb::DiffCatalogResponse {
+    fn from(diff: CatalogDiff) -> Self {
+        let CatalogDiff { from_version, to_version, changes, next_page_token, total_count } = diff;
+        Self { from_version, to_version, changes: all(changes), next_page_token, total_count }
+    }
+}
+
+impl From<Change> for pb::CatalogChange {
+    fn from(change: Change) -> Self {
+        let Change { subject, id, field, before, after } = change;
+        let subject = match subject {
+            Subject::Asset => pb::CatalogSubject::Asset,
+            Subject::Blocker => pb::CatalogSubject::Blocker,
+            Subject::Pin => pb::CatalogSubject::Pin,
+        };
+        Self { subject: subject.into(), id, field, before, after }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -11,11 +12,16 @@ use super::error::{MarketError, SourceError};
 use super::http::{Answer, Http, status_fault};
 use super::number;
 use super::sources::SourceEntry;
+use super::sources::coinmarketcap;
 use super::sources::connect::Connected;
-use crate::catalog::{Listed, Paprika};
+use crate::catalog::{Listed, Other};
 
-/// Coins on one page of `/coins/markets`.
+const COINPAPRIKA: &str = "coinpaprika";
+const COINMARKETCAP: &str = "coinmarketcap";
+/// Coins on one page of CoinGecko's `/coins/markets`.
 const PAGE: usize = 250;
+/// Coins on one page of CoinMarketCap's listings.
+const LISTINGS: usize = 200;
 const UNREADABLE: SourceError = SourceError::malformed("unreadable answer");
 
 /// Why there are no lists.
@@ -34,22 +40,51 @@ pub enum ListsError {
     },
 }
 
-/// Asks CoinGecko for its list and its first `pages` pages by rank, and CoinPaprika for everything it prices, at
-/// the pace of their plans.
+/// What the markets list.
+#[derive(Debug)]
+pub struct Lists {
+    /// CoinGecko's coins, which decide what there is.
+    pub listed: Vec<Listed>,
+    /// Other markets' coins, for their ids.
+    pub others: Vec<Other>,
+    /// Why a market's ids are missing.
+    pub notes: Vec<String>,
+}
+
+/// Asks CoinGecko for its list and its first `pages` pages of 250 by rank, and those of CoinPaprika and CoinMarketCap
+/// that are among `market.sources` for as many, at the pace of their plans.
 ///
 /// # Errors
-/// Any call fails: half a list would look like coins that vanished.
-pub async fn fetch(config: &MarketConfig, pages: u32) -> Result<(Vec<Listed>, Vec<Paprika>), ListsError> {
+/// A call to CoinGecko fails: half a list would look like coins that vanished.
+pub async fn fetch(config: &MarketConfig, pages: u32) -> Result<Lists, ListsError> {
     let http = Http::new()?;
-    let mut gecko = Caller::new("coingecko", config, &http)?;
-    let mut listed = gecko.call("/coins/list", "include_platform=true", parse_list).await?;
+    let listed = coingecko(config, &http, pages).await?;
+    let (mut others, mut notes) = (Vec::new(), Vec::new());
+    let mut take = |market: &str, result: Result<Vec<Other>, ListsError>| match result {
+        Ok(coins) => others.extend(coins),
+        Err(error) => notes.push(format!("no ids of {market} were added: {error}")),
+    };
+    let is_used = |market: &str| config.sources.iter().any(|source| source == market);
+    if is_used(COINPAPRIKA) {
+        take(COINPAPRIKA, coinpaprika(config, &http).await);
+    }
+    if is_used(COINMARKETCAP) {
+        let wanted = usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(PAGE);
+        take(COINMARKETCAP, coinmarketcap(config, &http, wanted).await);
+    }
+    Ok(Lists { listed, others, notes })
+}
+
+async fn coingecko(config: &MarketConfig, http: &Http, pages: u32) -> Result<Vec<Listed>, ListsError> {
+    let mut market = Caller::new("coingecko", config, http)?;
+    let mut listed = market.call("/coins/list", "include_platform=true", parse_list).await?;
     let places: HashMap<String, usize> =
         listed.iter().enumerate().map(|(place, coin)| (coin.id.clone(), place)).collect();
     for page in 1..=pages {
         let query = format!(
             "vs_currency=usd&order=market_cap_desc&per_page={PAGE}&page={page}&sparkline=false&precision=full"
         );
-        let ranked = gecko.call("/coins/markets", &query, parse_page).await?;
+        let ranked = market.call("/coins/markets", &query, parse_page).await?;
         let last = ranked.len() < PAGE;
         for coin in ranked {
             if let Some(place) = places.get(&coin.id) {
@@ -61,8 +96,36 @@ pub async fn fetch(config: &MarketConfig, pages: u32) -> Result<(Vec<Listed>, Ve
             break;
         }
     }
-    let mut paprika = Caller::new("coinpaprika", config, &http)?;
-    Ok((listed, paprika.call("/tickers", "quotes=USD", parse_tickers).await?))
+    Ok(listed)
+}
+
+/// Everything that it prices, with the contracts on Ethereum.
+async fn coinpaprika(config: &MarketConfig, http: &Http) -> Result<Vec<Other>, ListsError> {
+    let mut market = Caller::new(COINPAPRIKA, config, http)?;
+    let mut coins = market.call("/tickers", "quotes=USD", parse_tickers).await?;
+    let contracts = market.call("/contracts/eth-ethereum", "", parse_contracts).await?;
+    for coin in &mut coins {
+        coin.addresses = contracts.get(&coin.id).cloned().unwrap_or_default();
+    }
+    Ok(coins)
+}
+
+async fn coinmarketcap(config: &MarketConfig, http: &Http, wanted: usize) -> Result<Vec<Other>, ListsError> {
+    let mut market = Caller::new(COINMARKETCAP, config, http)?;
+    let prefix = if market.connected.endpoint.has_key() { "" } else { "/public-api" };
+    let path = format!("{prefix}/v3/cryptocurrency/listings/latest");
+    let mut coins = Vec::new();
+    while coins.len() < wanted {
+        // So many cost one credit.
+        let query = format!("start={}&limit={LISTINGS}&convert=USD", coins.len() + 1);
+        let page = market.call(&path, &query, parse_listings).await?;
+        let last = page.len() < LISTINGS;
+        coins.extend(page);
+        if last {
+            break;
+        }
+    }
+    Ok(coins)
 }
 
 struct Caller {
@@ -143,7 +206,7 @@ fn parse_page(answer: &Answer) -> Result<Vec<Listed>, SourceError> {
     Ok(rows(answer)?.into_iter().map(listed).collect())
 }
 
-fn parse_tickers(answer: &Answer) -> Result<Vec<Paprika>, SourceError> {
+fn parse_tickers(answer: &Answer) -> Result<Vec<Other>, SourceError> {
     #[derive(Deserialize)]
     struct Row<'a> {
         id: String,
@@ -157,13 +220,68 @@ fn parse_tickers(answer: &Answer) -> Result<Vec<Paprika>, SourceError> {
         #[serde(borrow, default)]
         price: Option<&'a RawValue>,
     }
-    let paprika = |row: Row<'_>| Paprika {
+    let coin = |row: Row<'_>| Other {
+        market: COINPAPRIKA,
         price: number::price(row.quotes.get("USD").and_then(|quote| quote.price)),
         id: row.id,
         symbol: row.symbol,
         name: row.name,
+        addresses: Vec::new(),
     };
-    Ok(rows(answer)?.into_iter().map(paprika).collect())
+    Ok(rows(answer)?.into_iter().map(coin).collect())
+}
+
+/// Addresses by id.
+fn parse_contracts(answer: &Answer) -> Result<HashMap<String, Vec<String>>, SourceError> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: String,
+        address: String,
+        #[serde(default)]
+        active: Option<bool>,
+    }
+    let mut contracts: HashMap<String, Vec<String>> = HashMap::new();
+    for Row { id, address, active } in rows::<Row>(answer)? {
+        if active != Some(false) {
+            contracts.entry(id).or_default().push(address);
+        }
+    }
+    Ok(contracts)
+}
+
+fn parse_listings(answer: &Answer) -> Result<Vec<Other>, SourceError> {
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        data: Vec<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Row {
+        id: u64,
+        symbol: String,
+        name: String,
+        #[serde(default)]
+        platform: Option<Platform>,
+    }
+    #[derive(Deserialize)]
+    struct Platform {
+        #[serde(default)]
+        token_address: Option<String>,
+    }
+    // Looks at the errors, too.
+    let priced = coinmarketcap::parse(answer)?;
+    let prices: HashMap<String, Decimal> = priced.into_iter().map(|coin| (coin.id, coin.price)).collect();
+    let body: Body<'_> = serde_json::from_slice(&answer.body).map_err(|_| UNREADABLE)?;
+    let rows = body.data.iter().filter_map(|row| serde_json::from_str::<Row>(row.get()).ok());
+    let coin = |row: Row| Other {
+        market: COINMARKETCAP,
+        price: prices.get(&row.id.to_string()).copied(),
+        id: row.id.to_string(),
+        symbol: row.symbol,
+        name: row.name,
+        addresses: row.platform.and_then(|platform| platform.token_address).into_iter().collect(),
+    };
+    Ok(rows.map(coin).collect())
 }
 
 #[cfg(test)]
@@ -187,5 +305,17 @@ mod tests {
         let tickers =
             good(r#"[{"id":"a-a","symbol":"A","name":"A","quotes":{"USD":{"price":2.5}}},{"id":"x"}]"#);
         assert_eq!(parse_tickers(&tickers).unwrap()[0].price, "2.5".parse().ok());
+        let contracts = good(
+            r#"[{"address":"0xa","id":"a-a","type":"ERC20","active":true},{"address":"0xb","id":"a-a","active":false},{}]"#,
+        );
+        assert_eq!(parse_contracts(&contracts).unwrap()["a-a"], ["0xa"]);
+        let listings = good(
+            r#"{"data":[{"id":1,"name":"A","symbol":"A","platform":null,"quote":[{"symbol":"USD","price":2.5}]},
+            {"id":2,"name":"B","symbol":"B","platform":{"token_address":"0xb"},"quote":[{"symbol":"USD","price":null}]},7],
+            "status":{"error_code":0}}"#,
+        );
+        let coins = parse_listings(&listings).unwrap();
+        assert_eq!((coins[0].price, &coins[1].addresses[..]), ("2.5".parse().ok(), &["0xb".to_owned()][..]));
+        assert_eq!((coins[1].price, coins.len()), (None, 2));
     }
 }

@@ -114,7 +114,7 @@ impl Rates {
     /// As [`Self::want`]; returns when there is a table, when it could not be had, or after `at_most`.
     pub async fn wait_for(&self, at_most: Duration) {
         let mut ended = self.0.ended.subscribe();
-        if self.0.newest.load().is_some() || self.0.endpoint.is_none() {
+        if self.newest().is_some() || self.0.endpoint.is_none() {
             return self.want();
         }
         self.want();

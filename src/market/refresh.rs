@@ -43,7 +43,7 @@ pub(super) struct Shared {
     /// How often callers asked for each token since the planner last looked.
     pub(super) asks: Box<[AtomicU32]>,
     /// Taken when the loops start. Empty: nothing is kept.
-    pub(super) state: OnceLock<StateDir>,
+    pub(super) state: OnceLock<Arc<StateDir>>,
     /// One place for each source, and one for what keeps.
     pub(super) heartbeat: Heartbeat,
     /// Counts the calls that ended.
@@ -241,7 +241,7 @@ impl Shared {
                 work(&shared, dir);
             }
         };
-        if self.state.get().is_some_and(StateDir::is_ours) {
+        if self.state.get().is_some_and(|dir| dir.is_ours()) {
             // What fails there is said there.
             let _ = tokio::task::spawn_blocking(work).await;
         }

@@ -105,6 +105,8 @@ pub(crate) fn good(shared: &Shared, call: &Call) -> String {
         Route::BatchHistorical => batch_historical(shared, call),
         Route::Klines => klines(shared, call),
         Route::ChartRange => chart_range(shared, call),
+        Route::CoinsList | Route::Contracts => list(Vec::new()),
+        Route::Listings => r#"{"data":[],"status":{"error_code":0}}"#.to_owned(),
     }
 }
 

@@ -56,6 +56,12 @@ pub(crate) enum Route {
     Klines,
     /// CoinGecko `/coins/{id}/market_chart/range`.
     ChartRange,
+    /// CoinGecko `/coins/list`; empty unless a mood says otherwise.
+    CoinsList,
+    /// CoinPaprika `/contracts/{platform}`; the same.
+    Contracts,
+    /// CoinMarketCap `/v3/cryptocurrency/listings/latest`; the same.
+    Listings,
 }
 
 /// Where each route lives, below the market's own root.
@@ -77,6 +83,9 @@ const ROUTES: &[(&str, Route)] = &[
     ("/defillama/batchHistorical", Route::BatchHistorical),
     ("/binance/api/v3/klines", Route::Klines),
     ("/coingecko/api/v3/coins/{id}/market_chart/range", Route::ChartRange),
+    ("/coingecko/api/v3/coins/list", Route::CoinsList),
+    ("/coinpaprika/v1/contracts/{platform}", Route::Contracts),
+    ("/coinmarketcap/public-api/v3/cryptocurrency/listings/latest", Route::Listings),
 ];
 
 /// How a route behaves.

@@ -6,7 +6,7 @@
 mod binance;
 mod coinbase;
 mod coingecko;
-mod coinmarketcap;
+pub(super) mod coinmarketcap;
 mod coinpaprika;
 pub(super) mod connect;
 mod defillama;

@@ -2,10 +2,15 @@
 //! what takes real time is a short configured delay of the server itself.
 
 mod batch;
+mod budget;
+mod currencies;
+mod diff;
 mod grpc;
 mod guard;
 mod health;
 mod http;
+mod published;
+mod reload;
 mod security;
 mod shutdown;
 

@@ -16,6 +16,7 @@ mod error;
 mod heartbeat;
 #[cfg(feature = "serve")]
 pub mod history;
+#[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;

@@ -88,11 +88,17 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) {
     }
 }
 
-/// Keeps the newest quotes every minute, and shows what was held back for long enough.
+/// Keeps the newest quotes after the first round and then every minute, and shows what was held back for long
+/// enough.
 pub(super) async fn keep(shared: Arc<Shared>) {
     let mut rounds = shared.rounds.subscribe();
     let (mut next_save, mut saved) = (shared.clock.tick() + SAVE_EVERY, *rounds.borrow());
+    let mut is_first = true;
     loop {
+        if is_first && *shared.first_round_ended.borrow() {
+            is_first = false;
+            shared.save_all().await;
+        }
         let release = shared.lock().jumps.next_release();
         tokio::select! {
             () = shared.clock.sleep_until(release.map_or(next_save, |release| release.min(next_save))) => {}

@@ -8,6 +8,7 @@
     dead_code,
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::cast_possible_truncation,
     reason = "a program of its own; not all of it is used by every benchmark"
 )]
 

@@ -210,6 +210,15 @@ impl Shared {
         Ok(())
     }
 
+    /// Why `market` cannot be called for something else than prices of now, and until when, if it is resting from
+    /// what its calls for those came to.
+    pub(super) fn rests(&self, market: &str) -> Option<(String, Duration)> {
+        let place = self.sources.iter().position(|source| source.configured.entry.name == market)?;
+        let account = &self.lock().planner.ledger.accounts[place];
+        let why = || account.fault.as_deref().unwrap_or("its calls of this month are used up").to_owned();
+        account.pace.is_blocked(self.clock.tick()).then(|| (why(), account.pace.beside_at()))
+    }
+
     /// Keeps the counters before the call that they count goes out: a crash loses none.
     pub(super) async fn save_budgets(self: &Arc<Self>) {
         self.in_state_dir(|shared, dir| dir.save_budgets(|| shared.budgets())).await;

@@ -222,6 +222,20 @@ async fn check_failures(name: &str, route: Route, next: &str, own: &[(Mood, &'st
 }
 
 #[tokio::test]
+async fn a_market_that_rests_from_its_prices_of_now_is_not_asked_for_the_past() {
+    let fake = FakeMarket::start().await;
+    fake.set_mood(Route::Markets, Mood::TooFast(Some("3600")));
+    fake.set_past("bitcoin", "2026-02-10T06:00:00Z", "90000");
+    let setup = Setup::start_with(fake, &["coingecko", "defillama"], None, |config| {
+        config.sources = vec!["coingecko".to_owned()];
+    });
+    within(setup.markets.first_round()).await;
+    let answer = setup.ask("bitcoin", "2026-02-10T06:00:00Z").await;
+    assert_eq!(answer.source.as_deref(), Some("defillama"), "{answer:?}");
+    assert_eq!(setup.fake.calls_of(Route::ChartRange), 0);
+}
+
+#[tokio::test]
 async fn each_failure_of_defillama_is_named_and_the_next_source_answers() {
     check_failures("defillama", Route::BatchHistorical, "coingecko", &[]).await;
 }

@@ -5,6 +5,7 @@ mod health;
 mod quote;
 mod serve;
 mod tag;
+mod trace;
 
 pub(crate) use tag::tag_lines;
 

@@ -67,7 +67,7 @@ impl Running {
         assert!(status.unwrap().success());
     }
 
-    fn exit(&mut self) -> Option<i32> {
+    pub(super) fn exit(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

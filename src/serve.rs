@@ -161,7 +161,11 @@ impl Server {
         let guard =
             Guard::new(config.limits.clone(), keys, config.trace.otlp_endpoint.is_some(), metrics.clone());
         let Listeners { grpc, http, health, addrs } = listeners;
-        let settings = net::Settings { limits: config.limits.clone(), tls: tls.clone() };
+        let settings = net::Settings {
+            limits: config.limits.clone(),
+            patience: net::Patience::default(),
+            tls: tls.clone(),
+        };
         let mut faces = JoinSet::new();
         let service = grpc::service(&config.grpc, &api, readiness.clone(), guard.clone());
         faces.spawn(net::serve(grpc, service, settings.clone(), stop.clone()));

@@ -14,6 +14,7 @@ mod config;
 mod error;
 #[cfg(feature = "serve")]
 mod heartbeat;
+#[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;

@@ -68,6 +68,9 @@ pub struct PlacedSpan {
     pub confidence: f64,
     /// What spoke for and against it.
     pub evidence: Vec<String>,
+    /// CAIP-19 id of the token on its chain, where a contract address stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caip19: Option<String>,
 }
 
 /// A surface with several possible owners.
@@ -151,6 +154,7 @@ pub fn annotate(
                     place: shared.place.clone(),
                     confidence: confidence.fraction(),
                     evidence: vec!["shared_symbol".to_owned()],
+                    caip19: None,
                 },
             );
         }
@@ -289,5 +293,6 @@ fn span(found: &mention::Found) -> PlacedSpan {
         place: found.place.clone(),
         confidence: found.confidence.fraction(),
         evidence: found.evidence.names(),
+        caip19: found.caip19.clone(),
     }
 }

@@ -70,6 +70,13 @@ pub struct SourceStatus {
     pub calls_per_minute: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_month: Option<u32>,
+    pub calls_this_minute: u32,
+    pub calls_this_month: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_left_this_month: Option<u32>,
+    pub every_s: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_call: Option<Timestamp>,
 }
 
 impl Api {
@@ -129,6 +136,11 @@ impl From<SourceInfo> for SourceStatus {
             calls_total: u32::try_from(source.calls_total).unwrap_or(u32::MAX),
             calls_per_minute: source.calls_per_minute,
             calls_per_month: source.calls_per_month,
+            calls_this_minute: source.calls_this_minute,
+            calls_this_month: source.calls_this_month,
+            calls_left_this_month: source.calls_left_this_month,
+            every_s: source.every_s,
+            next_call: source.next_call,
         }
     }
 }

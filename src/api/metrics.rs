@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::Api;
+use crate::market::SourceState;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 type Durations = Family<Labels<2>, Histogram, fn() -> Histogram>;
@@ -173,8 +174,8 @@ impl Api {
     fn render_sources(&self, page: &mut Page<'_>, info: &super::ServerInfo) {
         page.family("source_state", "gauge", "1 for the state that a source is in", "");
         for source in &info.sources {
-            for state in ["starting", "ok", "backing_off", "disabled"] {
-                let labels = [("source", source.name.as_str()), ("state", state)];
+            for state in SourceState::ALL.map(|state| state.to_string()) {
+                let labels = [("source", source.name.as_str()), ("state", &state)];
                 page.row("source_state", &labels, f64::from(u8::from(source.state == state)));
             }
         }
@@ -182,6 +183,7 @@ impl Api {
         for source in &info.sources {
             page.row("source_calls_total", &[("source", &source.name)], f64::from(source.calls_total));
         }
+        self.render_budgets(page, info);
         page.family(
             "source_last_success_timestamp_seconds",
             "gauge",
@@ -193,6 +195,37 @@ impl Api {
                 let labels = [("source", source.name.as_str())];
                 page.row("source_last_success_timestamp_seconds", &labels, at.as_duration().as_secs_f64());
             }
+        }
+    }
+
+    fn render_budgets(&self, page: &mut Page<'_>, info: &super::ServerInfo) {
+        type Of = fn(&super::SourceStatus) -> Option<u32>;
+        let families: [(&str, &str, Of); 4] = [
+            ("source_calls_this_month", "Calls in this calendar month, kept over restarts", |source| {
+                Some(source.calls_this_month)
+            }),
+            ("source_calls_left_this_month", "What is left of the budget of the month", |source| {
+                source.calls_left_this_month
+            }),
+            ("source_calls_this_minute", "Calls in the last 60 s", |source| Some(source.calls_this_minute)),
+            ("source_calls_per_minute", "Most calls a minute", |source| Some(source.calls_per_minute)),
+        ];
+        for (name, help, of) in families {
+            page.family(name, "gauge", help, "");
+            for source in &info.sources {
+                if let Some(value) = of(source) {
+                    page.row(name, &[("source", &source.name)], f64::from(value));
+                }
+            }
+        }
+        page.family("source_interval_seconds", "gauge", "From one call to the next", "seconds");
+        for source in &info.sources {
+            page.row("source_interval_seconds", &[("source", &source.name)], source.every_s);
+        }
+        page.family("past_calls", "counter", "Calls for prices of the past", "");
+        for (source, calls) in self.markets.history().calls() {
+            let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
+            page.row("past_calls_total", &[("source", source)], calls);
         }
     }
 

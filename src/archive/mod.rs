@@ -7,6 +7,7 @@ mod input;
 mod jsonl;
 mod table;
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 
 pub use input::{Input, InputFormat, Item, Reader, Tagged};
@@ -16,11 +17,22 @@ pub use table::{Table, box_line, price_text};
 use crate::annotate::{ErrorRecord, Record, RecordError};
 use crate::mention::Document;
 
+/// Documents that wait to be annotated take no more memory than about this.
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
+
 /// Tags one document.
 pub trait Annotator {
     /// # Errors
     /// What was wrong with this document alone; the archive goes on.
     fn annotate(&self, document: &Document) -> Result<Record, RecordError>;
+
+    /// How many documents [`Self::prepare`] wants to see at a time.
+    fn ahead(&self) -> usize {
+        1
+    }
+
+    /// Told of the documents that come next, before they are annotated: what they need can be fetched together.
+    fn prepare(&self, _documents: &[&Document]) {}
 }
 
 /// Writes records in one output format. To add a format, write its file and its row in [`OutputFormat`].
@@ -103,7 +115,17 @@ pub fn run(
     progress: &mut dyn FnMut(&Summary, u64),
 ) -> Result<Summary, ArchiveError> {
     let mut summary = Summary::default();
-    while let Some(item) = reader.next(rejected)? {
+    let mut ahead = VecDeque::new();
+    loop {
+        if ahead.is_empty() {
+            let start = reader.bytes_read();
+            while ahead.len() < annotator.ahead().max(1) && reader.bytes_read() - start < AHEAD_BYTES_MAX {
+                let Some(item) = reader.next(rejected)? else { break };
+                ahead.push_back((item, reader.bytes_read()));
+            }
+            annotator.prepare(&documents(&ahead));
+        }
+        let Some((item, bytes_read)) = ahead.pop_front() else { break };
         let failed = match item {
             Item::Record(tagged) => match annotator.annotate(&tagged.document) {
                 Ok(record) => {
@@ -128,8 +150,18 @@ pub fn run(
             summary.set_aside += 1;
             writer.error(&error)?;
         }
-        progress(&summary, reader.bytes_read());
+        progress(&summary, bytes_read);
     }
     writer.finish()?;
     Ok(summary)
+}
+
+fn documents(ahead: &VecDeque<(Item, u64)>) -> Vec<&Document> {
+    let mut documents = Vec::new();
+    for (item, _) in ahead {
+        if let Item::Record(tagged) = item {
+            documents.push(&tagged.document);
+        }
+    }
+    documents
 }

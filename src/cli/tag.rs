@@ -1,5 +1,6 @@
 //! `cointag tag`: words, files or stdin in, mentions out.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_PART, Global, complain, fail};
 use crate::annotate::{Record, RecordError, annotate};
+use crate::api::{self, price_at_publication, tokens};
 use crate::archive::{
     Annotator, ArchiveError, Input, InputFormat, OutputFormat, Reader, Summary, Tagged, run as run_archive,
 };
@@ -24,6 +26,9 @@ use crate::mention::{Ambiguity, Context, Detector, Document, Kind, OffsetUnit, O
 
 /// How long prices are waited for before they are answered as unknown.
 const QUOTES_WAIT: Duration = Duration::from_secs(3);
+
+/// Articles whose past prices are fetched together: enough that only one call in many is not full.
+const AHEAD: usize = 2000;
 
 /// Every kind, as in the record.
 const KINDS: &[&str] = &[
@@ -47,6 +52,7 @@ Examples:
   cointag tag 'Bitcoin slips as $ETH holds'            words, in single quotes (the shell eats $ETH otherwise)
   cointag tag article.html --explain                   one page, and why each candidate was or was not believed
   cointag tag archive.jsonl -o tagged.jsonl            one record out per record in, in order
+  cointag tag archive.jsonl --quotes published -o priced.jsonl     prices at each article's published_at
   zcat archive.jsonl.gz | cointag tag - --format table
 
 A JSON Lines record is {\"id\",\"title\",\"text\" or \"html\",\"published_at\",\"lang\",...}; fields that are not text are
@@ -69,9 +75,12 @@ pub(super) struct TagArgs {
     /// Write to FILE; it appears under its name when it is whole
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Prices to attach [default: live for words, none otherwise]
+    /// Prices to attach; `published` fetches each past hour once ever [default: live for words, none otherwise]
     #[arg(long, value_enum, value_name = "WHICH")]
     quotes: Option<QuotesArg>,
+    /// Currency of the prices: an ISO code, BTC or ETH
+    #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
+    currency: String,
     /// Also report what was not believed, and why
     #[arg(long)]
     explain: bool,
@@ -119,6 +128,8 @@ enum QuotesArg {
     None,
     /// The newest price known
     Live,
+    /// The price when the article was published (its `published_at`)
+    Published,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -168,14 +179,18 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
     let default_quotes = if words { QuotesArg::Live } else { QuotesArg::None };
     let quotes = match args.quotes.unwrap_or(default_quotes) {
         QuotesArg::None => None,
-        QuotesArg::Live => Some(LiveQuotes::start(&detector, &config).map_err(TagError::Setup)?),
+        QuotesArg::Live | QuotesArg::Published => {
+            Some(LiveQuotes::start(&detector, &config).map_err(TagError::Setup)?)
+        }
     };
+    let published = args.quotes == Some(QuotesArg::Published);
     let default_format = if words { OutputFormatArg::Table } else { OutputFormatArg::Jsonl };
     let format = match args.format.unwrap_or(default_format) {
         OutputFormatArg::Table => OutputFormat::Table,
         OutputFormatArg::Jsonl => OutputFormat::JsonLines,
     };
-    let local = Local { detector, options: options(args), context: args.context.into(), quotes };
+    let (context, currency) = (args.context.into(), args.currency.clone());
+    let local = Local { detector, options: options(args), context, quotes, published, currency };
     match source {
         Source::Words(words) => tag_words(&local, words, format),
         Source::Files(inputs) => tag_files(&local, inputs, format, args),
@@ -184,10 +199,17 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
 
 fn tag_words(local: &Local, words: String, format: OutputFormat) -> Result<Summary, TagError> {
     let document = Document { title: words, context: local.context, ..Document::default() };
-    let mut record = local.record(&document);
     if let Some(quotes) = &local.quotes {
-        quotes.wait(&local.detector, &record);
-        record = local.record(&document);
+        quotes.rates(&local.currency);
+    }
+    let mut record = local.record(&document);
+    match &local.quotes {
+        // Words have no time of publication; each price says so.
+        Some(quotes) if !local.published => {
+            quotes.wait(&local.detector, &record);
+            record = local.record(&document);
+        }
+        _ => {}
     }
     let stdout = io::stdout();
     let colour = shows_colour(&stdout);
@@ -205,6 +227,7 @@ fn tag_files(
 ) -> Result<Summary, TagError> {
     if let Some(quotes) = &local.quotes {
         quotes.first_round();
+        quotes.rates(&local.currency);
     }
     let progress = progress(&inputs, args.output.is_some());
     let mut reader = Reader::new(inputs, args.max_bytes);
@@ -279,27 +302,67 @@ struct Local {
     options: Options,
     context: Context,
     quotes: Option<LiveQuotes>,
+    /// Prices are those of the time of publication.
+    published: bool,
+    currency: String,
 }
 
 impl Local {
-    fn record(&self, document: &Document) -> Record {
-        match &self.quotes {
-            Some(quotes) => {
-                let snapshot = quotes.markets.snapshot();
-                annotate(&self.detector, document, &self.options, Some((&snapshot, quotes.markets.now())))
-            }
-            None => annotate(&self.detector, document, &self.options, None),
+    /// The caller knows of the archive what no record says.
+    fn in_context<'a>(&self, document: &'a Document) -> Cow<'a, Document> {
+        if self.context == document.context {
+            return Cow::Borrowed(document);
         }
+        Cow::Owned(Document { context: self.context, ..document.clone() })
+    }
+
+    fn record(&self, document: &Document) -> Record {
+        let Some(quotes) = &self.quotes else {
+            return annotate(&self.detector, document, &self.options, None);
+        };
+        let mut record = self.in_usd(quotes, document);
+        for mention in &mut record.mentions {
+            let convert = |quote| quotes.markets.rates().convert(quote, &self.currency);
+            mention.quote = mention.quote.take().map(convert);
+        }
+        record
+    }
+
+    fn in_usd(&self, quotes: &LiveQuotes, document: &Document) -> Record {
+        if self.published {
+            let mut record = annotate(&self.detector, document, &self.options, None);
+            let catalog = self.detector.catalog();
+            price_at_publication(catalog, &quotes.markets, &mut record, document.published_at);
+            return record;
+        }
+        let snapshot = quotes.markets.snapshot();
+        annotate(&self.detector, document, &self.options, Some((&snapshot, quotes.markets.now())))
     }
 }
 
 impl Annotator for Local {
-    fn annotate(&self, document: &Document) -> Result<Record, RecordError> {
-        // The caller knows of the archive what no record says.
-        if self.context == document.context {
-            return Ok(self.record(document));
+    fn ahead(&self) -> usize {
+        if self.published { AHEAD } else { 1 }
+    }
+
+    /// Fetches the past prices of many articles in as few calls as their hours need.
+    fn prepare(&self, documents: &[&Document]) {
+        let (Some(quotes), true) = (&self.quotes, self.published) else { return };
+        let catalog = self.detector.catalog();
+        let mut asked = std::collections::BTreeSet::new();
+        for document in documents {
+            let Some(at) = document.published_at else { continue };
+            let record = annotate(&self.detector, &self.in_context(document), &self.options, None);
+            asked.extend(tokens(catalog, &record).into_iter().map(|token| (token, at)));
         }
-        Ok(self.record(&Document { context: self.context, ..document.clone() }))
+        let asked: Vec<_> = asked.into_iter().collect();
+        if !asked.is_empty() {
+            quotes.runtime.block_on(quotes.markets.history().settle(&asked));
+        }
+    }
+
+    fn annotate(&self, document: &Document) -> Result<Record, RecordError> {
+        Ok(self.record(&self.in_context(document)))
     }
 }
 
@@ -332,6 +395,13 @@ impl LiveQuotes {
         if !tokens.is_empty() {
             self.markets.want(&tokens);
             self.runtime.block_on(self.markets.wait_for(&tokens, QUOTES_WAIT));
+        }
+    }
+
+    /// Waits for what a US dollar is in `currency`.
+    fn rates(&self, currency: &str) {
+        if currency != "USD" {
+            self.runtime.block_on(self.markets.rates().wait_for(QUOTES_WAIT));
         }
     }
 
@@ -490,4 +560,8 @@ where
     T: DeserializeOwned + Clone + Send + Sync + 'static,
 {
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(serde_json::Value::String(word)))
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    api::currency(Some(text), "currency").map_err(|error| error.message)
 }

@@ -43,7 +43,7 @@ pub(super) struct Shared {
     /// How often callers asked for each token since the planner last looked.
     pub(super) asks: Box<[AtomicU32]>,
     /// Taken when the loops start. Empty: nothing is kept.
-    pub(super) state: OnceLock<StateDir>,
+    pub(super) state: OnceLock<Arc<StateDir>>,
     /// One place for each source, and one for what keeps.
     pub(super) heartbeat: Heartbeat,
     /// Counts the calls that ended.
@@ -202,8 +202,25 @@ impl Shared {
         }
     }
 
+    /// Counts a call to `market` for something else than prices of now, if it may go out; else tells when. A
+    /// market that prices nothing now has no account here.
+    pub(super) fn call_beside(&self, market: &str) -> Result<(), Duration> {
+        let Some(place) = self.sources.iter().position(|source| source.configured.entry.name == market)
+        else {
+            return Ok(());
+        };
+        let (now, time) = (self.clock.tick(), self.clock.now());
+        let account = &mut self.lock().planner.ledger.accounts[place];
+        let earliest = account.pace.beside_at();
+        if earliest > now {
+            return Err(earliest);
+        }
+        account.call_beside(now, time);
+        Ok(())
+    }
+
     /// Keeps the counters before the call that they count goes out: a crash loses none.
-    async fn save_budgets(self: &Arc<Self>) {
+    pub(super) async fn save_budgets(self: &Arc<Self>) {
         self.in_state_dir(|shared, dir| dir.save_budgets(|| shared.budgets())).await;
     }
 
@@ -224,7 +241,7 @@ impl Shared {
                 work(&shared, dir);
             }
         };
-        if self.state.get().is_some_and(StateDir::is_ours) {
+        if self.state.get().is_some_and(|dir| dir.is_ours()) {
             // What fails there is said there.
             let _ = tokio::task::spawn_blocking(work).await;
         }

@@ -4,6 +4,7 @@
 //! options give the same answer on every platform and thread.
 
 mod blocks;
+mod contracts;
 mod detector;
 mod evidence;
 mod explain;
@@ -13,6 +14,7 @@ mod judge;
 mod letters;
 mod lexicon;
 mod offsets;
+mod owner;
 mod phrases;
 mod resolve;
 mod scan;

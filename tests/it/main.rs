@@ -4,6 +4,7 @@
 mod catalog;
 mod cli;
 mod config;
+mod contracts;
 mod faces;
 mod fake_bodies;
 mod fake_market;

@@ -2,8 +2,10 @@
 
 mod catalog;
 mod health;
+mod published;
 mod quote;
 mod serve;
+mod sync;
 mod tag;
 mod trace;
 

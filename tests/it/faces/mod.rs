@@ -2,10 +2,15 @@
 //! what takes real time is a short configured delay of the server itself.
 
 mod batch;
+mod budget;
+mod currencies;
+mod diff;
 mod grpc;
 mod guard;
 mod health;
 mod http;
+mod published;
+mod reload;
 mod security;
 mod shutdown;
 
@@ -85,6 +90,7 @@ impl TestServer {
         config.http.listen = any_port();
         config.market.sources = vec!["file".to_owned()];
         config.market.file.path = Some(PathBuf::from(&*quotes));
+        config.market.history.sources.clear();
         config.serve.drain_delay = Duration::ZERO;
         config.serve.drain_timeout = PATIENCE;
         // A busy machine is no overload of the server's.

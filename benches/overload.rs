@@ -3,14 +3,18 @@
 //!     cargo bench --bench overload                    with the default of `limits.queue_wait_max`
 //!     cargo bench --bench overload -- 20 100 500      with each of these, in milliseconds
 //!
-//! Client and server share the machine, so the figures are low; their ratio is the point. An answer counts if it is
-//! OK within [`DEADLINE`] of the moment it was due.
+//! The server is a process of its own; where `taskset` is there, it has the first core to itself and the callers
+//! have the others, so that asking takes nothing from answering. An answer counts if it is OK within [`DEADLINE`] of
+//! the moment it was due. Refusing a call costs about as much as receiving any call: with short texts that is a good
+//! part of answering one, with long ones next to nothing. That is why there is a curve for each.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a bench that cannot go on should panic; it prints"
 )]
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,19 +32,45 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(5);
 const CONNECTIONS: usize = 16;
 
+/// About so many bytes of text, for each curve.
+const TEXTS: [usize; 2] = [3_000, 48_000];
+
 fn main() {
-    let asked: Vec<_> =
-        std::env::args().filter_map(|arg| arg.parse().ok().map(Duration::from_millis)).collect();
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    if let [word, wait_ms] = &args[..]
+        && word == "serve"
+    {
+        return serve(Duration::from_millis(wait_ms.parse().unwrap()));
+    }
+    let asked: Vec<_> = args.iter().filter_map(|arg| arg.parse().ok().map(Duration::from_millis)).collect();
     let waits = if asked.is_empty() { vec![Config::default().limits.queue_wait_max] } else { asked };
+    // The first core is the server's. A machine with one core has none to spare.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores > 1 {
+        pin(&format!("1-{}", cores - 1));
+    }
     for wait in waits {
-        println!("queue_wait_max {wait:?}");
-        curve(wait);
+        for text in TEXTS {
+            println!("queue_wait_max {wait:?}, texts of {text} bytes");
+            curve(wait, text);
+        }
     }
 }
 
-fn curve(queue_wait_max: Duration) {
-    let serving = tokio::runtime::Runtime::new().unwrap();
-    let server = serving.block_on(async {
+/// Keeps this process to these cores; without `taskset` it stays where it is.
+fn pin(cores: &str) {
+    let process = std::process::id().to_string();
+    let taskset = std::process::Command::new("taskset").args(["-acp", cores, &process]).output();
+    if !taskset.is_ok_and(|output| output.status.success()) {
+        println!("no taskset: server and callers share all cores");
+    }
+}
+
+/// Serves until stdin closes; tells its address on stdout.
+fn serve(queue_wait_max: Duration) {
+    pin("0");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(async {
         let mut config = Config::default();
         config.limits.queue_wait_max = queue_wait_max;
         config.grpc.listen = ([127, 0, 0, 1], 0).into();
@@ -50,18 +80,31 @@ fn curve(queue_wait_max: Duration) {
         Server::start(listeners, &config, Arc::new(Detector::new(Catalog::builtin())), Clock::system())
             .unwrap()
     });
-    let asking = tokio::runtime::Runtime::new().unwrap();
-    asking.block_on(async {
+    println!("{}", server.addrs().grpc);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    runtime.shutdown_background();
+}
+
+fn curve(queue_wait_max: Duration, text: usize) {
+    let mut server = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["serve", &queue_wait_max.as_millis().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let addr = lines.find_map(|line| line.ok().filter(|line| !line.contains(' '))).unwrap();
+    let request = request(text);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut channels = Vec::new();
         for _ in 0..CONNECTIONS {
-            let endpoint = Endpoint::from_shared(format!("http://{}", server.addrs().grpc)).unwrap();
-            channels.push(endpoint.connect().await.unwrap());
+            channels.push(Endpoint::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap());
         }
-        let capacity = capacity(&channels[0]).await;
+        let capacity = capacity(&channels[0], &request).await;
         println!("capacity  {capacity:.0} calls/s");
         let mut peak = 0.0_f64;
         for factor in [1, 2, 4] {
-            let round = offer(&channels, capacity * f64::from(factor)).await;
+            let round = offer(&channels, capacity * f64::from(factor), &request).await;
             peak = peak.max(round.good);
             println!(
                 "{factor}x  offered {:.0}/s  good {:.0}/s ({:.2} of the peak)  refused {:.0}/s + {:.0}/s by the transport  too late {:.0}/s  p50 {:?}  p99 {:?}",
@@ -69,26 +112,28 @@ fn curve(queue_wait_max: Duration) {
             );
         }
     });
-    serving.shutdown_background();
+    drop(server.stdin.take());
+    server.wait().unwrap();
 }
 
-fn request() -> pb::TagRequest {
-    let body = "Bitcoin and Ethereum rose while Solana fell, said DMG Blockchain. ".repeat(45);
-    let document = pb::Document { body, ..pb::Document::default() };
+fn request(bytes: usize) -> pb::TagRequest {
+    let sentence = "Bitcoin and Ethereum rose while Solana fell, said DMG Blockchain. ";
+    let document = pb::Document { body: sentence.repeat(bytes / sentence.len()), ..pb::Document::default() };
     pb::TagRequest { document: Some(document), options: None }
 }
 
 /// Calls a second with just enough callers to keep all cores busy.
-async fn capacity(channel: &Channel) -> f64 {
+async fn capacity(channel: &Channel, request: &pb::TagRequest) -> f64 {
     let done = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let callers: Vec<_> = (0..4)
         .map(|_| {
             let (mut client, done) = (TaggerServiceClient::new(channel.clone()), Arc::clone(&done));
+            let request = request.clone();
             tokio::spawn(async move {
                 while started.elapsed() < ROUND {
                     // On a machine that others use too, a refusal now and then is no fault.
-                    if client.tag(request()).await.is_ok() {
+                    if client.tag(request.clone()).await.is_ok() {
                         done.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -112,7 +157,7 @@ struct Round {
 }
 
 /// Calls come when they are due, whether or not the earlier ones were answered.
-async fn offer(channels: &[Channel], rate: f64) -> Round {
+async fn offer(channels: &[Channel], rate: f64, request: &pb::TagRequest) -> Round {
     let started = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
     let mut count = 0_u32;
@@ -121,10 +166,9 @@ async fn offer(channels: &[Channel], rate: f64) -> Round {
         ticks.tick().await;
         while f64::from(count) < started.elapsed().as_secs_f64() * rate {
             let mut client = TaggerServiceClient::new(channels[count as usize % channels.len()].clone());
-            let due = Instant::now();
-            calls.spawn(
-                async move { (client.tag(request()).await.map(drop).map_err(Box::new), due.elapsed()) },
-            );
+            let (due, request) = (Instant::now(), request.clone());
+            calls
+                .spawn(async move { (client.tag(request).await.map(drop).map_err(Box::new), due.elapsed()) });
             count += 1;
         }
     }

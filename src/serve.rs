@@ -158,9 +158,14 @@ impl Server {
         let tls = Tls::load(&config.tls)?;
         let keys = config.auth.keys_file.as_deref().map(Keys::read).transpose()?;
         let metrics = api.get().metrics().clone();
-        let guard = Guard::new(config.limits.clone(), keys, metrics.clone());
+        let guard =
+            Guard::new(config.limits.clone(), keys, config.trace.otlp_endpoint.is_some(), metrics.clone());
         let Listeners { grpc, http, health, addrs } = listeners;
-        let settings = net::Settings { limits: config.limits.clone(), tls: tls.clone() };
+        let settings = net::Settings {
+            limits: config.limits.clone(),
+            patience: net::Patience::default(),
+            tls: tls.clone(),
+        };
         let mut faces = JoinSet::new();
         let service = grpc::service(&config.grpc, &api, readiness.clone(), guard.clone());
         faces.spawn(net::serve(grpc, service, settings.clone(), stop.clone()));

@@ -35,7 +35,8 @@ pub struct Config {
     /// allow a thousand times the longest batch. More is refused while it is read. Not less than one batch.
     pub bytes_in_flight_max: u32,
     /// A request that waited this long for a thread is refused unread: under overload, answering the oldest
-    /// in line means that everybody gets an answer too late.
+    /// in line means that everybody gets an answer too late. A call waits about three times; the figures behind
+    /// the default stand in docs/operations.md.
     #[serde(with = "crate::market::human_duration")]
     pub queue_wait_max: Duration,
     /// The deadline of calls that bring none, or a later one: a lost caller must not hold a place for ever.
@@ -75,7 +76,7 @@ impl Default for Config {
             page_size_max: 1000,
             requests_in_flight_max: 1024,
             bytes_in_flight_max: 128 * 1024 * 1024,
-            queue_wait_max: Duration::from_millis(500),
+            queue_wait_max: Duration::from_millis(100),
             deadline_max: Duration::from_secs(60),
             streams_per_connection_max: 200,
             connections_max: 10_000,

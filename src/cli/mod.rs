@@ -148,9 +148,26 @@ impl Global {
         flags: &[(&str, &str, Option<String>)],
         level: &str,
     ) -> Result<Config, ConfigError> {
+        self.load_and_init(flags, |config| telemetry::init(&config.log, level, None))
+    }
+
+    /// As [`Self::load_and_log`], and sends spans if the configuration says so; wants a runtime around it.
+    pub(crate) fn load_and_trace(
+        &self,
+        flags: &[(&str, &str, Option<String>)],
+        level: &str,
+    ) -> Result<Config, ConfigError> {
+        self.load_and_init(flags, |config| telemetry::init(&config.log, level, Some(&config.trace)))
+    }
+
+    fn load_and_init(
+        &self,
+        flags: &[(&str, &str, Option<String>)],
+        init: impl FnOnce(&Config),
+    ) -> Result<Config, ConfigError> {
         let Loaded { config, warnings, .. } = self.load(flags)?;
         config.check()?;
-        telemetry::init(&config.log, level);
+        init(&config);
         for warning in warnings {
             tracing::warn!("{warning}");
         }

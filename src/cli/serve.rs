@@ -44,16 +44,21 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> ExitCode {
         ("--grpc-listen", "grpc.listen", args.grpc_listen.clone()),
         ("--http-listen", "http.listen", args.http_listen.clone()),
     ];
-    let config = match global.load_and_log(&flags, LEVEL) {
-        Ok(config) => config,
-        Err(error) => return fail(error),
-    };
     let runtime = match super::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(format_args!("cannot start threads: {error}")),
     };
+    let config = {
+        let _within = runtime.enter();
+        global.load_and_trace(&flags, LEVEL)
+    };
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return fail(error),
+    };
     let reload = || global.load(&flags);
     let exit = runtime.block_on(serve(&config, &reload));
+    telemetry::flush();
     // Peers that would not go are cut off here instead of holding the process.
     runtime.shutdown_background();
     exit

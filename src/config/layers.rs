@@ -123,6 +123,9 @@ pub enum ConfigError {
     /// `[limits]` would let nothing through.
     #[error("{0}")]
     Limits(String),
+    /// `[trace]` cannot be used.
+    #[error("{0}")]
+    Trace(String),
     /// `[log]` cannot be used.
     #[error("log.level: {0}")]
     Log(String),

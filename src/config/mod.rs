@@ -53,6 +53,8 @@ pub struct Config {
     pub security: SecurityConfig,
     /// `[log]`.
     pub log: telemetry::Config,
+    /// `[trace]`.
+    pub trace: telemetry::TraceConfig,
 }
 
 /// `[catalog]`: what is known. The catalog itself never reads files, so its section lives here.
@@ -163,6 +165,7 @@ impl Config {
             return Err(ConfigError::SameAddress(self.grpc.listen));
         }
         self.limits.check().map_err(ConfigError::Limits)?;
+        self.trace.check().map_err(ConfigError::Trace)?;
         self.log.check().map_err(|problem| ConfigError::Log(problem.to_string()))
     }
 }

@@ -117,13 +117,19 @@ where
         let (guard, face, mut inner) = (self.guard.clone(), self.face.clone(), self.inner.clone());
         let method = face.method(request.method(), request.uri().path());
         let id = mark::request_id(request.headers());
+        let trace = mark::Trace::of(request.headers());
         let span = tracing::info_span!(
             "request",
             face = F::NAME,
             method = method.name,
             request_id = id.to_str().unwrap_or_default(),
-            trace_id = mark::trace_id(request.headers()),
+            trace_id = trace.as_ref().map(mark::Trace::id).unwrap_or_default(),
+            // For the collector alone.
+            otel.name = tracing::field::Empty,
+            otel.kind = tracing::field::Empty,
         );
+        let trace_response =
+            guard.0.has_traces.then(|| mark::enter_trace(&span, trace, method.name)).flatten();
         let mut seen = guard.0.metrics.begin(F::NAME, method.name, span.clone());
         let deadline = self.deadline(method, request.headers(), arrived);
         let place = match method.access {
@@ -156,6 +162,9 @@ where
             };
             let mut response = face.answer(response);
             response.headers_mut().insert(mark::REQUEST_ID, id);
+            if let Some(trace) = trace_response {
+                response.headers_mut().insert(mark::TRACE_RESPONSE, trace);
+            }
             if let Some(code) = face.code(&response) {
                 seen.set_code(code);
             }

@@ -1,13 +1,20 @@
-//! What tells one request from another: our request id, and the trace it belongs to.
+//! What tells one request from another: our request id, and the W3C trace that it belongs to, in and out.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::str::FromStr as _;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// In and out.
 pub(super) const REQUEST_ID: &str = "x-request-id";
+/// Out.
+pub(super) const TRACE_RESPONSE: &str = "traceresponse";
 
 /// Longer ids of callers would fill the log.
 const ID_CHARS_MAX: usize = 128;
@@ -26,20 +33,53 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// The trace id of a W3C `traceparent`; empty: none, or not of that form.
-pub(super) fn trace_id(headers: &HeaderMap) -> &str {
-    let parse = |text: &'_ str| -> Option<(usize, usize)> {
-        let mut parts = text.split('-');
-        let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let hex = |part: &str, length: usize| {
-            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let some = |part: &str| part.bytes().any(|byte| byte != b'0');
-        let sound = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
-        (sound && some(trace) && some(parent)).then_some((3, 35))
+/// The caller's side of a W3C trace.
+pub(super) struct Trace {
+    context: SpanContext,
+}
+
+impl Trace {
+    /// From `traceparent` and `tracestate`. `None`: there is none, or it is not of that form.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (trace, parent, flags) = parse(text("traceparent")?)?;
+        let state = text("tracestate").and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
+        Some(Self { context: SpanContext::new(trace, parent, flags, true, state) })
+    }
+
+    /// Its id in 32 hexadecimal digits.
+    pub(super) fn id(&self) -> String {
+        self.context.trace_id().to_string()
+    }
+}
+
+/// Puts our span below the caller's and names it for the collector, where every request would otherwise have the same
+/// name. Gives the header `traceresponse`, which tells where the span is to be found; it has the form of `traceparent`.
+pub(super) fn enter_trace(span: &Span, caller: Option<Trace>, method: &'static str) -> Option<HeaderValue> {
+    // All of this before the span is asked for its context: then it has begun, and keeps its name and parent.
+    span.record("otel.name", method);
+    span.record("otel.kind", "server");
+    if let Some(Trace { context }) = caller {
+        // Fails only where no layer listens.
+        let _ = span.set_parent(Context::new().with_remote_span_context(context));
+    }
+    let context = span.context();
+    let ours = context.span().span_context().clone();
+    let flags = ours.trace_flags().to_u8();
+    let header = format!("00-{}-{}-{flags:02x}", ours.trace_id(), ours.span_id());
+    ours.is_valid().then(|| HeaderValue::from_str(&header).ok()).flatten()
+}
+
+fn parse(text: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
+    let mut parts = text.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let text = headers.get("traceparent").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    parse(text).and_then(|(start, end)| text.get(start..end)).unwrap_or_default()
+    let sound = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    let (trace, parent) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(parent).ok()?);
+    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED;
+    (sound && trace != TraceId::INVALID && parent != SpanId::INVALID).then_some((trace, parent, flags))
 }
 
 #[cfg(test)]
@@ -67,7 +107,7 @@ mod tests {
         let trace = |given: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert("traceparent", HeaderValue::from_static(given));
-            trace_id(&headers).to_owned()
+            Trace::of(&headers).map(|trace| trace.id()).unwrap_or_default()
         };
         let sound = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(trace(sound), "4bf92f3577b34da6a3ce929d0e0e4736");

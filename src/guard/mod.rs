@@ -7,13 +7,13 @@
 mod body;
 mod held;
 mod keys;
+mod lag;
 mod layer;
 mod mark;
 mod rate;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::http::{HeaderMap, header};
@@ -42,12 +42,11 @@ struct Inner {
     held: Gauge,
     rates: Option<rate::Rates>,
     metrics: Metrics,
-    /// How long a task now waits for a thread, in microseconds.
-    lag_us: AtomicU64,
+    /// Whether spans are sent to a collector.
+    has_traces: bool,
+    /// How long a task now waits for a thread.
+    lag: lag::Lag,
 }
-
-/// How often the wait for a thread is measured while it is short.
-const LAG_EVERY: Duration = Duration::from_millis(5);
 
 /// What a method asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +58,8 @@ pub enum Access {
 }
 
 impl Guard {
-    /// `keys`: `None` lets everybody read and nobody administer.
-    pub fn new(limits: Limits, keys: Option<Keys>, metrics: Metrics) -> Self {
+    /// `keys`: `None` lets everybody read and nobody administer. `has_traces`: spans are sent to a collector.
+    pub fn new(limits: Limits, keys: Option<Keys>, has_traces: bool, metrics: Metrics) -> Self {
         Self(Arc::new(Inner {
             places: Arc::new(Semaphore::new(limits.requests_in_flight_max as usize)),
             held: metrics.held_bytes(),
@@ -68,23 +67,15 @@ impl Guard {
             keys: ArcSwapOption::from_pointee(keys),
             limits,
             metrics,
-            lag_us: AtomicU64::new(0),
+            has_traces,
+            lag: lag::Lag::default(),
         }))
     }
 
     /// Measures how long a task waits for a thread, until `stop`. That is the queue: a request whose turn is too
     /// far away is refused when it comes, which costs next to nothing, and not after it has waited.
     pub async fn watch_lag(self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            let asked = Instant::now();
-            tokio::task::yield_now().await;
-            let lag = asked.elapsed();
-            self.0.lag_us.store(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            // After a long wait at once again: what was in line is done by now.
-            if lag <= self.0.limits.queue_wait_max {
-                tokio::time::sleep(LAG_EVERY).await;
-            }
-        }
+        stop.run_until_cancelled(self.0.lag.watch(self.0.limits.queue_wait_max)).await;
     }
 
     /// Puts other keys in force at once.
@@ -110,7 +101,7 @@ impl Guard {
                 format!("more than {max} requests a second (option `requests_per_second` in [limits])");
             return Err(Error::exhausted(message, LimitRef::new("requests_per_second", max), wait));
         }
-        if Duration::from_micros(self.0.lag_us.load(Ordering::Relaxed)) > self.0.limits.queue_wait_max {
+        if self.0.lag.now() > self.0.limits.queue_wait_max {
             return Err(self.waited_too_long());
         }
         Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| {

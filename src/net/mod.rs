@@ -28,19 +28,41 @@ use tower::Service;
 use crate::api::Limits;
 pub use tls::{Config as TlsConfig, Tls, TlsError};
 
-/// Finds peers that vanished without closing; below the idle limits of common load balancers.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(45);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
-/// A peer that connects has this long to say what it speaks, and for each HTTP/1 request to send its headers.
-const FIRST_WORDS_TIMEOUT: Duration = Duration::from_secs(10);
 /// h2's own default, kept: a client that resets more calls than this before they begin is told to go away.
 const PENDING_RESETS_MAX: usize = 20;
+
+/// How long peers may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// A peer that connects has this long to say what it speaks.
+    pub first_words: Duration,
+    /// The headers of an HTTP/1 request have this long to come, also after the last one was answered: longer than load
+    /// balancers leave a connection idle, which would otherwise send a request into one that we just closed.
+    pub idle: Duration,
+    /// HTTP/2 peers are asked so often whether they are still there; below the idle limits of load balancers.
+    pub ping_every: Duration,
+    /// Who does not answer that for so long vanished without closing.
+    pub pong_within: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first_words: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            ping_every: Duration::from_secs(45),
+            pong_within: Duration::from_secs(15),
+        }
+    }
+}
 
 /// How one face takes connections.
 #[derive(Clone)]
 pub struct Settings {
     /// The limits in force.
     pub limits: Limits,
+    /// How long peers may be silent.
+    pub patience: Patience,
     /// `None`: plain text.
     pub tls: Option<Tls>,
 }
@@ -63,7 +85,7 @@ where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(settings.limits.connections_max as usize));
-    let builder = builder(&settings.limits);
+    let builder = builder(&settings.limits, settings.patience);
     let mut connections = JoinSet::new();
     loop {
         // Beyond the limit nothing is accepted: the system's own queue holds the rest.
@@ -74,6 +96,7 @@ where
         while connections.try_join_next().is_some() {}
         let connection = Connection {
             addr,
+            first_words: settings.patience.first_words,
             builder: builder.clone(),
             service: service.clone(),
             age_max: with_jitter(settings.limits.connection_age_max),
@@ -85,7 +108,7 @@ where
             match tls {
                 None => connection.serve(stream, None).await,
                 Some(tls) => {
-                    let handshake = tokio::time::timeout(FIRST_WORDS_TIMEOUT, tls.accept(stream));
+                    let handshake = tokio::time::timeout(connection.first_words, tls.accept(stream));
                     let handshake = tokio::select! {
                         handshake = handshake => handshake,
                         // Nothing was asked yet that would be lost.
@@ -124,6 +147,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 struct Connection<S> {
     addr: SocketAddr,
+    first_words: Duration,
     builder: auto::Builder<TokioExecutor>,
     service: S,
     age_max: Duration,
@@ -140,14 +164,14 @@ where
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { addr, builder, service, age_max, stop } = self;
+        let Self { addr, first_words, builder, service, age_max, stop } = self;
         let peer = Peer { addr, certificate };
         // Called at once for each request, also while no thread is free to answer it: see `guard`.
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
             service.clone().call(request)
         });
-        let io = TokioIo::new(prompt::Prompt::new(io, FIRST_WORDS_TIMEOUT));
+        let io = TokioIo::new(prompt::Prompt::new(io, first_words));
         let mut connection = pin!(builder.serve_connection(io, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -162,18 +186,18 @@ where
     }
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+fn builder(limits: &Limits, patience: Patience) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(FIRST_WORDS_TIMEOUT)
+        .header_read_timeout(patience.idle)
         .max_buf_size((limits.header_bytes_max as usize).max(8192));
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_interval(patience.ping_every)
+        .keep_alive_timeout(patience.pong_within)
         .max_concurrent_streams(limits.streams_per_connection_max)
         .max_header_list_size(limits.header_bytes_max)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX);
@@ -184,4 +208,66 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
 fn with_jitter(age: Duration) -> Duration {
     let tenths = RandomState::new().hash_one(age) % 1000;
     age.mul_f64(0.9 + f64::from(u32::try_from(tenths).unwrap_or(0)) / 5000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body as Answer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(30);
+
+    async fn peer(patience: Patience) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let service =
+            tower::service_fn(|_: Request<Incoming>| async { Ok(Response::new(Answer::from("here"))) });
+        let settings = Settings { limits: Limits::default(), patience, tls: None };
+        tokio::spawn(serve(listener, service, settings, CancellationToken::new()));
+        TcpStream::connect(addr).await.unwrap()
+    }
+
+    async fn ask(peer: &mut TcpStream) -> String {
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"here") {
+            assert!(peer.read_buf(&mut answer).await.unwrap() > 0, "closed");
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    async fn is_closed(mut peer: TcpStream) {
+        let mut rest = Vec::new();
+        let _ = tokio::time::timeout(LONG, peer.read_to_end(&mut rest)).await.expect("still open");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_vanished_is_given_up() {
+        let patience = Patience { ping_every: SHORT, pong_within: SHORT, ..Patience::default() };
+        let mut peer = peer(patience).await;
+        // A client of HTTP/2 that has nothing to ask and then answers no ping.
+        peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        is_closed(peer).await;
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_stays_for_longer_than_first_words_may_take() {
+        let patience = Patience { first_words: SHORT, idle: LONG, ..Patience::default() };
+        let mut quick = peer(patience).await;
+        assert!(ask(&mut quick).await.starts_with("HTTP/1.1 200"));
+        let idle = tokio::time::timeout(SHORT * 4, quick.read_u8()).await;
+        assert!(idle.is_err(), "closed while idle");
+        assert!(ask(&mut quick).await.starts_with("HTTP/1.1 200"));
+        is_closed(peer(patience).await).await;
+    }
+
+    #[tokio::test]
+    async fn headers_that_do_not_end_are_given_up() {
+        let mut peer = peer(Patience { idle: SHORT, ..Patience::default() }).await;
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: somewhere\r\nX-Slow: a").await.unwrap();
+        is_closed(peer).await;
+    }
 }

@@ -56,6 +56,29 @@ def tag(channel):
     check("too long is INVALID_ARGUMENT", code_of(refused) == grpc.StatusCode.INVALID_ARGUMENT, code_of(refused))
 
 
+def stream(channel):
+    stub = tagger_pb2_grpc.TaggerServiceStub(channel)
+    titles = {"a": "Bitcoin", "b": "x" * 4_194_305, "c": "Ethereum"}
+    items = (
+        tagger_pb2.TagStreamRequest(item_id=item_id, document=document_pb2.Document(title=title))
+        for item_id, title in titles.items()
+    )
+    answers = list(stub.TagStream(items, timeout=DEADLINE_S))
+    check("TagStream keeps the order", [answer.item_id for answer in answers] == list(titles), answers)
+    kinds = [answer.WhichOneof("result") for answer in answers]
+    check("one bad item does not fail the others", kinds == ["response", "error", "response"], kinds)
+
+
+def deadline(channel):
+    stub = tagger_pb2_grpc.TaggerServiceStub(channel)
+    document = document_pb2.Document(body="Bitcoin and Ethereum rose while Solana fell. " * 1000)
+    batch = tagger_pb2.BatchTagRequest(documents=[document] * 256)
+    code = code_of(lambda: stub.BatchTag(batch, timeout=0.05))
+    check("a deadline past is DEADLINE_EXCEEDED", code == grpc.StatusCode.DEADLINE_EXCEEDED, code)
+    code = code_of(lambda: stub.Tag(tagger_pb2.TagRequest(document=document), timeout=DEADLINE_S))
+    check("and the next call is answered", code == grpc.StatusCode.OK, code)
+
+
 def quotes(channel):
     stub = quote_pb2_grpc.QuoteServiceStub(channel)
     request = quote_pb2.GetQuotesRequest(symbols=["BTC", "NOSUCHCOIN"])
@@ -107,6 +130,8 @@ def main():
             stop(channel, server)
             return
         tag(channel)
+        stream(channel)
+        deadline(channel)
         quotes(channel)
         health(channel)
         reflection(channel)

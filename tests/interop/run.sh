@@ -96,8 +96,8 @@ expect "BatchTag" '"tokenId": "ethereum"' \
 expect "gRPC-Web by buf" '"tokenId": "bitcoin"' \
     "$(npx --yes @bufbuild/buf@1.75.0 curl --protocol grpcweb --http2-prior-knowledge \
         --data '{"document":{"title":"Bitcoin"}}' "http://$grpc/cointag.v1.TaggerService/Tag")"
-expect "a clear error" unimplemented \
-    "$(buf --data '{"document":{},"options":{"quotes":"QUOTE_MODE_AT_PUBLICATION"}}' \
+expect "a clear error" 'options.min_confidence: ' \
+    "$(buf --data '{"document":{},"options":{"min_confidence":2}}' \
         "http://$grpc/cointag.v1.TaggerService/Tag" 2>&1 || true)"
 
 echo "== gRPC-Web by curl"

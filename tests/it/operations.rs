@@ -1,4 +1,4 @@
-//! The page on operation names every option and every metric of the code, and no metric that is gone.
+//! The page on operation names every option, probe and metric of the code, and no metric that is gone.
 
 use std::path::Path;
 
@@ -28,6 +28,17 @@ fn general(path: &str) -> String {
             format!("market.<source>.{name}")
         }
         _ => path.to_owned(),
+    }
+}
+
+#[test]
+fn every_probe_is_on_the_page() {
+    let page = page();
+    for service in cointag::grpc::SERVICES.into_iter().chain(["liveness", "/livez", "/readyz"]) {
+        assert!(page.contains(&format!("`{service}`")), "docs/operations.md lacks {service}");
+    }
+    for orchestrator in ["Kubernetes", "Nomad", "ECS", "Docker", "ALB"] {
+        assert!(page.contains(&format!("| {orchestrator} |")), "docs/operations.md lacks {orchestrator}");
     }
 }
 

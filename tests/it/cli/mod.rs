@@ -8,6 +8,7 @@ mod quote;
 mod serve;
 mod sync;
 mod tag;
+mod trace;
 
 pub(crate) use tag::tag_lines;
 

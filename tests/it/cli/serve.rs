@@ -67,7 +67,7 @@ impl Running {
         assert!(status.unwrap().success());
     }
 
-    fn exit(&mut self) -> Option<i32> {
+    pub(super) fn exit(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
@@ -154,4 +154,63 @@ fn sighup_reloads_the_overlay_and_a_bad_one_changes_nothing() {
     assert!(token(&server, "second-one") && !token(&server, "first-one"));
     server.signal("TERM");
     server.wait_for("stopping");
+}
+
+const ADMIN: &str = "key-of-the-operator";
+
+/// One request with the operator's key; gives the whole answer.
+fn ask(server: &Running, verb: &str, path: &str, body: &str) -> String {
+    let mut peer = TcpStream::connect(&server.http).unwrap();
+    let length = body.len();
+    write!(
+        peer,
+        "{verb} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {ADMIN}\r\n\
+         X-Request-Id: find-me\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    std::io::read_to_string(peer).unwrap()
+}
+
+#[test]
+fn the_log_level_changes_while_running_and_a_bad_file_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, keys) = (dir.path().join("cointag.toml"), dir.path().join("keys.toml"));
+    let client = format!("[[client]]\nname = \"operator\"\nkeys = [\"{ADMIN}\"]\nscopes = [\"admin\"]\n");
+    std::fs::write(&keys, client).unwrap();
+    let settings = |rest: &str| format!("[auth]\nkeys_file = {:?}\n{rest}", keys.to_str().unwrap());
+    std::fs::write(&config, settings("")).unwrap();
+    let mut server = Running::start(&["--config", config.to_str().unwrap()]);
+
+    assert!(ask(&server, "PUT", "/v1/log-level", r#"{"level":"debug"}"#).starts_with("HTTP/1.1 200"));
+    server.wait_for("log level changed");
+    ask(&server, "GET", "/v1/server-info", "");
+    let mut line = server.wait_for("answered");
+    while line["span"]["method"] != "/v1/server-info" {
+        line = server.wait_for("answered");
+    }
+    assert_eq!(line["span"]["request_id"], "find-me");
+    let refused = ask(&server, "PUT", "/v1/log-level", r#"{"level":"cointag=loud"}"#);
+    assert!(refused.starts_with("HTTP/1.1 400") && refused.contains("\"field\":\"level\""), "{refused}");
+
+    // A file that cannot be used: it is said and counted, and what was in force stays so.
+    for bad in ["[log]\nlevel = \"cointag=loud\"\n", "[log]\nlevle = \"warn\"\n", "[log\n"] {
+        std::fs::write(&config, settings(bad)).unwrap();
+        server.signal("HUP");
+        server.wait_for("everything stays as it was");
+    }
+    let metrics = ask(&server, "GET", "/metrics", "");
+    let counted = r#"cointag_reloads_total{what="configuration",outcome="failed"} 3"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    while server.wait_for("answered")["span"]["method"] != "/metrics" {}
+
+    // A good one: the level is in force, and what needs a restart is named.
+    std::fs::write(&config, settings("[log]\nlevel = \"info\"\n[serve]\ndrain_delay = \"9s\"\n")).unwrap();
+    server.signal("HUP");
+    assert_eq!(server.wait_for("changed, but in force only after a restart")["options"], "serve.drain_delay");
+    server.wait_for("reloaded");
+    ask(&server, "GET", "/v1/server-info", "");
+    server.signal("HUP");
+    // The first line since that is no "answered" comes at once.
+    let next = server.wait_for("");
+    assert!(!next["message"].as_str().unwrap().starts_with("answered"), "{next}");
 }

@@ -229,4 +229,12 @@ async fn the_page_stands_alone() {
     for elsewhere in ["http://", "https://", "src=", "@import", "url("] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
     }
+    // Every field has its label, and what appears later is read out.
+    let parts = |mark: &str| page.split(mark).skip(1).map(str::to_owned).collect::<Vec<_>>();
+    for field in parts("<input ").into_iter().chain(parts("<textarea ")) {
+        let id = field.split("id=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let in_label = page.contains(&format!("<label><input type=\"checkbox\" id=\"{id}\""));
+        assert!(in_label || page.contains(&format!("for=\"{id}\"")), "{id} has no label");
+    }
+    assert!(page.contains("role=\"alert\"") && page.contains("aria-live=\"polite\""));
 }

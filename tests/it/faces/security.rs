@@ -227,6 +227,33 @@ async fn a_rapid_reset_is_told_to_go_away() {
     still_serves(&server).await;
 }
 
+/// Beyond it the client waits by itself: HTTP/2 tells it at the start.
+#[tokio::test]
+async fn a_connection_is_told_how_many_calls_it_may_hold() {
+    let server = TestServer::start_with(|config| config.limits.streams_per_connection_max = 7).await;
+    let mut peer = connected(&server).await;
+    let mut head = [0; 9];
+    within(peer.read_exact(&mut head)).await.unwrap();
+    assert_eq!((head[0], head[1], head[3]), (0, 0, 4), "not SETTINGS: {head:?}");
+    let mut settings = vec![0; head[2].into()];
+    within(peer.read_exact(&mut settings)).await.unwrap();
+    let max_streams = settings.chunks(6).find(|setting| setting[..2] == [0, 3]).unwrap();
+    assert_eq!(max_streams[2..], 7u32.to_be_bytes());
+}
+
+/// tonic calls it a fault of the server's.
+#[tokio::test]
+async fn a_message_that_is_none_is_the_callers_fault() {
+    let server = TestServer::start().await;
+    let garbage = [0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0xff];
+    let answer = reqwest::Client::new()
+        .post(format!("http://{}/cointag.v1.TaggerService/Tag", server.server.addrs().grpc))
+        .header("content-type", "application/grpc-web+proto")
+        .body(garbage.to_vec());
+    let answer = within(answer.send()).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "3");
+}
+
 #[tokio::test]
 async fn an_oversized_frame_ends_its_connection_alone() {
     let server = TestServer::start().await.ready().await;

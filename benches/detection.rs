@@ -82,7 +82,8 @@ fn linearity(detector: &Detector) {
     const MIB: usize = 1 << 20;
     let pieces = ["BTC ", "a", "Sonic (S) ", "NEAR, ", "BTC/USDT ", "比特币", "$", "0x"];
     for piece in pieces {
-        let document = |size: usize| Document { body: piece.repeat(size / piece.len()), ..Document::default() };
+        let document =
+            |size: usize| Document { body: piece.repeat(size / piece.len()), ..Document::default() };
         let (small, large) = (document(MIB), document(4 * MIB));
         let detect = |document: &Document| {
             black_box(detector.detect(document, &Options::default()));

@@ -48,12 +48,12 @@ impl Api {
             documents.iter().map(|document| document.as_ref().ok()?.published_at).collect();
         for (place, document) in documents.into_iter().enumerate() {
             let waited_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
-            // The past of all documents is fetched together, below: many points fit into one call.
-            let quote_wait_ms =
-                if at_publication { 0 } else { options.quote_wait_ms.saturating_sub(waited_ms) };
+            let quote_wait_ms = options.quote_wait_ms.saturating_sub(waited_ms);
+            // The past of all documents is asked for together, below: many points fit into one call.
+            let quotes = if at_publication { QuoteMode::None } else { options.quotes };
             let result = match document {
                 Ok(document) => {
-                    let options = TagOptions { quote_wait_ms, ..options.clone() };
+                    let options = TagOptions { quotes, quote_wait_ms, ..options.clone() };
                     self.tag(TagRequest { document, options }).await
                 }
                 Err(error) => Err(error),
@@ -66,7 +66,7 @@ impl Api {
             // Others get their turn, and a deadline that has passed ends the work here.
             tokio::task::yield_now().await;
         }
-        if at_publication && options.quote_wait_ms > 0 {
+        if at_publication {
             let records = results.iter_mut().zip(published_at).filter_map(|(result, at)| match result {
                 TagResult::Response(record) => Some((&mut **record, at)),
                 TagResult::Error(_) => None,

@@ -115,7 +115,8 @@ impl Api {
         Ok(record)
     }
 
-    /// Waits for what records published at these times cost then, all together, and prices them again.
+    /// Asks for what records published at these times cost then, all together, waits for it if asked to, and
+    /// prices them.
     pub(super) async fn await_past(
         &self,
         mut records: Vec<(&mut Record, Option<Timestamp>)>,
@@ -124,8 +125,10 @@ impl Api {
         let Some(pricing) = check_options(options, &self.limits)? else { return Ok(()) };
         let catalog = self.detector.catalog();
         let asked = records.iter().filter_map(|(record, at)| Some((past::tokens(catalog, record), (*at)?)));
-        let points = asked.flat_map(|(tokens, at)| tokens.into_iter().map(move |token| (token, at)));
-        past::fetch(&self.markets, points, pricing.wait).await;
+        let points: Vec<(TokenIndex, Timestamp)> =
+            asked.flat_map(|(tokens, at)| tokens.into_iter().map(move |token| (token, at))).collect();
+        self.markets.want(&points.iter().map(|(token, _)| *token).collect::<Vec<_>>());
+        past::fetch(&self.markets, points.into_iter(), pricing.wait).await;
         for (record, at) in &mut records {
             past::price_at_publication(catalog, &self.markets, record, *at);
             self.convert(record, &pricing).await;

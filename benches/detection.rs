@@ -74,6 +74,26 @@ fn main() {
         "detection is {:.2} times as fast as the plain scan",
         times[1].as_secs_f64() / times[0].as_secs_f64()
     );
+    linearity(&detector);
+}
+
+/// How the time grows from 1 MiB to 4 MiB of texts that are made to be slow: 4 times would be linear.
+fn linearity(detector: &Detector) {
+    const MIB: usize = 1 << 20;
+    let pieces = ["BTC ", "a", "Sonic (S) ", "NEAR, ", "BTC/USDT ", "比特币", "$", "0x"];
+    for piece in pieces {
+        let document = |size: usize| Document { body: piece.repeat(size / piece.len()), ..Document::default() };
+        let (small, large) = (document(MIB), document(4 * MIB));
+        let detect = |document: &Document| {
+            black_box(detector.detect(document, &Options::default()));
+        };
+        let times =
+            support::medians(3, &mut [("1 MiB", &mut || detect(&small)), ("4 MiB", &mut || detect(&large))]);
+        println!(
+            "4 MiB of {piece:?} take {:.1} times as long as 1 MiB",
+            times[1].as_secs_f64() / times[0].as_secs_f64()
+        );
+    }
 }
 
 /// Every spelling of every asset, once.

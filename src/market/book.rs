@@ -15,6 +15,9 @@ use crate::catalog::TokenIndex;
 /// The only currency that markets are asked for.
 const CURRENCY: &str = "USD";
 
+/// A stream tells every second what trades: what it has not told for so long is no longer live.
+const LIVE_FOR: Duration = Duration::from_secs(15);
+
 /// How old a price may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
@@ -61,6 +64,8 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 struct Entry {
     held: Option<Held>,
+    /// What a stream said last.
+    live: Option<Quote>,
     standing: Standing,
 }
 
@@ -74,7 +79,8 @@ struct Held {
 impl Snapshot {
     /// A book without prices; `standings` has one place per token of the catalog.
     pub fn new(freshness: Freshness, standings: Vec<Standing>) -> Self {
-        let entries = standings.into_iter().map(|standing| Entry { held: None, standing }).collect();
+        let entries =
+            standings.into_iter().map(|standing| Entry { held: None, live: None, standing }).collect();
         Self { freshness, entries }
     }
 
@@ -82,16 +88,30 @@ impl Snapshot {
     pub fn answer(&self, token: TokenIndex, now: Timestamp) -> QuoteAnswer {
         match self.entries.get(token.at()) {
             None => QuoteAnswer::without_price(QuoteState::Unlisted, "the token is not in this catalog"),
-            Some(Entry { held: Some(held), standing }) => self.held_answer(&held.quote, standing, now),
-            Some(Entry { held: None, standing }) => match standing {
-                Standing::Pending => {
-                    QuoteAnswer::without_price(QuoteState::Pending, "the first ask is under way")
-                }
-                Standing::Unlisted(reason) => QuoteAnswer::without_price(QuoteState::Unlisted, &**reason),
-                Standing::Unavailable(reason) => {
-                    QuoteAnswer::without_price(QuoteState::Unavailable, &**reason)
-                }
+            Some(entry) => match (self.best(entry, now), &entry.standing) {
+                (Some(quote), standing) => self.held_answer(quote, standing, now),
+                (None, standing) => without_quote(standing),
             },
+        }
+    }
+
+    /// The live quote while it is live; else the one held while that is fresh; else the newer of both.
+    fn best<'a>(&self, entry: &'a Entry, now: Timestamp) -> Option<&'a Quote> {
+        let held = entry.held.as_ref().map(|held| &held.quote);
+        let Some(live) = &entry.live else { return held };
+        let gone = age(live, now) > LIVE_FOR;
+        Some(match held {
+            Some(held) if gone && age(held, now) <= self.freshness.fresh_for => held,
+            Some(held) if gone && held.as_of >= live.as_of => held,
+            _ => live,
+        })
+    }
+
+    /// Lays a stream's quote over what is held. An older one never replaces a newer one.
+    pub fn set_live(&mut self, quote: Quote) {
+        let Some(entry) = self.entries.get_mut(quote.token.at()) else { return };
+        if entry.live.as_ref().is_none_or(|live| live.as_of <= quote.as_of) {
+            entry.live = Some(quote);
         }
     }
 
@@ -102,7 +122,8 @@ impl Snapshot {
 
     /// Whether `token` has a price that is fresh as of `now`.
     pub fn is_fresh(&self, token: TokenIndex, now: Timestamp) -> bool {
-        self.quote(token).is_some_and(|quote| age(quote, now) <= self.freshness.fresh_for)
+        let best = self.entries.get(token.at()).and_then(|entry| self.best(entry, now));
+        best.is_some_and(|quote| age(quote, now) <= self.freshness.fresh_for)
     }
 
     /// Whether the price of `token` is younger than this part of the time for which prices are fresh.
@@ -202,6 +223,14 @@ impl QuoteBook {
         let outcome = change(&mut next);
         self.newest.store(Arc::new(next));
         outcome
+    }
+}
+
+fn without_quote(standing: &Standing) -> QuoteAnswer {
+    match standing {
+        Standing::Pending => QuoteAnswer::without_price(QuoteState::Pending, "the first ask is under way"),
+        Standing::Unlisted(reason) => QuoteAnswer::without_price(QuoteState::Unlisted, &**reason),
+        Standing::Unavailable(reason) => QuoteAnswer::without_price(QuoteState::Unavailable, &**reason),
     }
 }
 

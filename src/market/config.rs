@@ -36,6 +36,8 @@ pub struct MarketConfig {
     pub file: FileConfig,
     /// `[market.history]`.
     pub history: HistoryConfig,
+    /// `[market.stream]`.
+    pub stream: StreamConfig,
 }
 
 impl Default for MarketConfig {
@@ -52,6 +54,7 @@ impl Default for MarketConfig {
             kraken: SourceConfig::default(),
             file: FileConfig::default(),
             history: HistoryConfig::default(),
+            stream: StreamConfig::default(),
         }
     }
 }
@@ -124,6 +127,22 @@ impl Default for HistoryConfig {
     fn default() -> Self {
         let sources = ["defillama", "binance", "coingecko"].map(str::to_owned).to_vec();
         Self { sources, within: Duration::from_secs(2 * 3600) }
+    }
+}
+
+/// `[market.stream]`: Binance's stream of prices, laid over those of the sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    /// Whether to listen to it.
+    pub enabled: bool,
+    /// Where it is.
+    pub url: String,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self { enabled: false, url: "wss://data-stream.binance.vision/ws/!miniTicker@arr".to_owned() }
     }
 }
 

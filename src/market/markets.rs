@@ -29,6 +29,7 @@ use super::rates::Rates;
 use super::refresh::{self, Books, Enabled, Listing, Shared};
 use super::sources::{ALL, Configured, Coverage, Ids, SourceEntry};
 use super::state_dir::StateDir;
+use super::stream::Stream;
 use crate::catalog::{AssetRecord, Catalog, TokenIndex};
 
 /// A token without a fresh price is put on the list of the awaited at most this often, however many callers
@@ -43,6 +44,7 @@ pub struct Markets {
     state_dir: Option<Arc<Path>>,
     history: History,
     rates: Rates,
+    stream: Option<Arc<Stream>>,
 }
 
 impl Markets {
@@ -86,8 +88,9 @@ impl Markets {
         let shared = Self::share(catalog, sources, (freshness, jumps), links, clock);
         let history = History::new(&shared, market, &http, state_dir)?;
         let rates = Rates::new(&shared, market, &http, &history)?;
+        let stream = Stream::new(&market.stream, &shared.catalog, quotes.jump_pct)?.map(Arc::new);
         let state_dir = state_dir.map(Arc::from);
-        Ok(Self { shared, noted: remembered(NOTED_FOR), state_dir, history, rates })
+        Ok(Self { stream, shared, noted: remembered(NOTED_FOR), state_dir, history, rates })
     }
 
     /// No source at all: every token is unavailable, because none is enabled.
@@ -103,6 +106,7 @@ impl Markets {
             shared,
             noted: remembered(NOTED_FOR),
             state_dir: None,
+            stream: None,
         }
     }
 
@@ -136,6 +140,7 @@ impl Markets {
     /// end soon after `stop`, also while a market hangs; the last thing is to keep what was learned.
     pub fn spawn(&self, stop: CancellationToken) -> JoinHandle<()> {
         let (shared, history, rates) = (Arc::clone(&self.shared), self.history.clone(), self.rates.clone());
+        let stream = self.stream.clone();
         if let Some(path) = &self.state_dir
             && shared.state.set(StateDir::open(path)).is_ok()
         {
@@ -145,6 +150,9 @@ impl Markets {
             let mut loops = JoinSet::new();
             history.spawn(&mut loops);
             loops.spawn(rates.run());
+            if let Some(stream) = stream {
+                loops.spawn(stream.run(Arc::clone(&shared)));
+            }
             for place in 0..shared.sources.len() {
                 loops.spawn(refresh::run(Arc::clone(&shared), place));
             }
@@ -240,12 +248,13 @@ impl Markets {
         &self.rates
     }
 
-    /// Every enabled source, most preferred first.
+    /// Every enabled source, most preferred first; then the stream, if there is one.
     pub fn sources(&self) -> Vec<SourceInfo> {
         let (tick, time) = (self.shared.clock.tick(), self.now());
         let books = self.shared.lock();
         let accounts = self.shared.sources.iter().zip(&books.planner.ledger.accounts);
-        accounts.map(|(source, account)| info(source, account, tick, time)).collect()
+        let asked = accounts.map(|(source, account)| info(source, account, tick, time));
+        asked.chain(self.stream.iter().map(|stream| stream.info())).collect()
     }
 
     /// The time by which ages are told.

@@ -57,6 +57,8 @@ mod simulated_month;
 pub mod sources;
 #[cfg(feature = "serve")]
 mod state_dir;
+#[cfg(feature = "serve")]
+mod stream;
 
 pub use book::{Freshness, QuoteBook, Snapshot, Standing};
 pub use quote::{Quote, QuoteAnswer, QuoteState};
@@ -64,7 +66,7 @@ pub use quote::{Quote, QuoteAnswer, QuoteState};
 #[cfg(feature = "serve")]
 pub use {
     clock::Clock,
-    config::{FileConfig, HistoryConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
+    config::{FileConfig, HistoryConfig, MarketConfig, QuotesConfig, Secret, SourceConfig, StreamConfig},
     error::{MarketError, SourceError},
     info::{SourceInfo, SourceState},
     markets::Markets,

@@ -299,7 +299,7 @@ impl Pace {
 }
 
 /// From 10 s, doubled each time, half as much again by chance.
-fn back_off(failures: u32, chance: f64) -> Duration {
+pub(super) fn back_off(failures: u32, chance: f64) -> Duration {
     let doubled = BACK_OFF_MIN * 2u32.pow(failures.saturating_sub(1).min(10));
     doubled.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 2.0)
 }

@@ -98,12 +98,18 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) {
     }
 }
 
-/// Keeps the newest quotes every minute, and shows what was held back for long enough.
+/// Keeps the newest quotes after the first round and then every minute, and shows what was held back for long
+/// enough.
 pub(super) async fn keep(shared: Arc<Shared>) {
     let mut rounds = shared.rounds.subscribe();
     let (mut next_save, mut saved) = (shared.clock.tick() + SAVE_EVERY, *rounds.borrow());
+    let mut is_first = true;
     loop {
         shared.heartbeat.expect_at(shared.sources.len(), shared.clock.tick());
+        if is_first && *shared.first_round_ended.borrow() {
+            is_first = false;
+            shared.save_all().await;
+        }
         let release = shared.lock().jumps.next_release();
         let until = release.map_or(next_save, |release| release.min(next_save));
         shared.heartbeat.expect_at(shared.sources.len(), until);
@@ -217,6 +223,15 @@ impl Shared {
         }
         account.call_beside(now, time);
         Ok(())
+    }
+
+    /// Why `market` cannot be called for something else than prices of now, and until when, if it is resting from
+    /// what its calls for those came to.
+    pub(super) fn rests(&self, market: &str) -> Option<(String, Duration)> {
+        let place = self.sources.iter().position(|source| source.configured.entry.name == market)?;
+        let account = &self.lock().planner.ledger.accounts[place];
+        let why = || account.fault.as_deref().unwrap_or("its calls of this month are used up").to_owned();
+        account.pace.is_blocked(self.clock.tick()).then(|| (why(), account.pace.beside_at()))
     }
 
     /// Keeps the counters before the call that they count goes out: a crash loses none.

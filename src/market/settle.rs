@@ -89,7 +89,7 @@ impl Shared {
 
     /// US dollars for one unit of what a price is quoted in, and their 24 h change in percent. `None`: a
     /// stable coin whose own price is not known, so that the pair cannot be used.
-    fn rate(
+    pub(super) fn rate(
         &self,
         quoted_in: Currency,
         snapshot: &Snapshot,
@@ -223,7 +223,7 @@ impl Shared {
 }
 
 /// A change against a currency that itself changed, in percent.
-fn in_usd(change: f64, rate_change: f64) -> Option<f64> {
+pub(super) fn in_usd(change: f64, rate_change: f64) -> Option<f64> {
     if rate_change == 0.0 {
         return Some(change);
     }

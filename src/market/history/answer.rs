@@ -5,8 +5,9 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::History;
-use super::engine::{Engine, Route, human};
+use super::engine::Engine;
 use super::point::{Hour, Past, Point, distance_s};
+use super::route::{Route, human};
 use crate::catalog::TokenIndex;
 use crate::market::book::Snapshot;
 use crate::market::quote::{QuoteAnswer, QuoteState};

@@ -14,9 +14,10 @@ use tokio::sync::{Notify, watch};
 use super::PastSource;
 use super::link::Link;
 use super::plan::{Shape, next_call, window};
-use super::point::{Hour, Past, Point};
+use super::point::{Hour, Point};
+use super::route::Route;
 use super::rows::{Part, asked, rows};
-use super::store::{Found, Row, Store};
+use super::store::{Row, Store};
 use super::turn::Turn;
 use crate::catalog::TokenIndex;
 use crate::market::error::SourceError;
@@ -30,10 +31,6 @@ const RETRIES: u32 = 2;
 const RETRY_AFTER: Duration = Duration::from_millis(150);
 /// More points than an archive asks for at a time; what is beyond it stays pending until there is room.
 const WAITING_MAX: usize = 500_000;
-/// A record may still come for an hour this young.
-const YOUNG: Duration = Duration::from_secs(48 * 3600);
-const YOUNG_MISSING_FOR: Duration = Duration::from_secs(15 * 60);
-const MISSING_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// The token that `in_usdt` sources quote in.
 const USDT: &str = "tether";
 
@@ -45,7 +42,7 @@ pub(super) struct Engine {
     pub(super) changes: watch::Sender<u64>,
     state_dir: Option<PathBuf>,
     store: OnceLock<Option<Arc<Store>>>,
-    usdt: Option<TokenIndex>,
+    pub(super) usdt: Option<TokenIndex>,
     state: Mutex<State>,
 }
 
@@ -66,29 +63,17 @@ pub(super) struct Source {
     pub(super) wake: Notify,
 }
 
-struct State {
+pub(super) struct State {
     /// Points that somebody asked for and that more may come of.
     waiting: BTreeSet<(Hour, TokenIndex)>,
     /// For each source what it is to be asked for.
     queues: Vec<BTreeSet<Point>>,
-    turns: Vec<Turn>,
+    pub(super) turns: Vec<Turn>,
     batch_max: Vec<usize>,
 }
 
-/// How a point stands.
-pub(super) enum Route {
-    /// The source at this place has its price, and nothing more is to come.
-    Known,
-    /// Ask this source for these.
-    Fetch(usize, Vec<Point>),
-    /// No source has an id for it.
-    Unlisted,
-    /// No source has it, for these reasons; with the tick at which one may be asked again.
-    Refused(String, Option<Duration>),
-}
-
 impl Source {
-    fn reaches(&self, hour: Hour, now: Timestamp) -> bool {
+    pub(super) fn reaches(&self, hour: Hour, now: Timestamp) -> bool {
         self.reach_hours.is_none_or(|hours| hour >= Self::earliest(hours, now))
     }
 
@@ -177,34 +162,6 @@ impl Engine {
         self.sources.iter().zip(&state.turns).map(|(source, turn)| (source.name, turn.calls)).collect()
     }
 
-    /// How `point` stands now.
-    pub(super) fn standing(&self, point: Point) -> Route {
-        self.route(&self.lock(), point)
-    }
-
-    /// The price of `point` in US dollars as the source at `place` recorded it.
-    pub(super) fn in_usd(&self, place: usize, point: Point) -> Option<Past> {
-        let Found::Known(past) = self.found(place, point) else { return None };
-        if !self.sources[place].in_usdt {
-            return Some(past);
-        }
-        let usdt = Point { token: self.usdt?, hour: point.hour };
-        let sources = (0..self.sources.len()).filter(|place| !self.sources[*place].in_usdt);
-        let usdt = sources.filter_map(|place| self.in_usd(place, usdt)).next()?;
-        Some(Past { price: past.price.checked_mul(usdt.price)?, as_of: past.as_of })
-    }
-
-    fn found(&self, place: usize, point: Point) -> Found {
-        let Some(store) = self.store() else { return Found::Unknown };
-        let found = store.get(&self.live.catalog.asset(point.token).id, point.hour, self.sources[place].name);
-        match found.unwrap_or(Found::Unknown) {
-            Found::Missing(tried) if !missing_holds(point.hour, tried, self.live.clock.now()) => {
-                Found::Unknown
-            }
-            found => found,
-        }
-    }
-
     /// Opened at the first ask: most commands never look at the past.
     pub(super) fn store(&self) -> Option<&Store> {
         let open = || {
@@ -218,67 +175,8 @@ impl Engine {
         self.store.get_or_init(open).as_deref()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn link(&self, place: usize, point: Point) -> Option<&Link> {
-        let link = self.sources[place].links.get(point.token.at())?.as_ref()?;
-        link.since.is_none_or(|since| point.hour.start() >= since).then_some(link)
-    }
-
-    fn route(&self, state: &State, point: Point) -> Route {
-        let (now, tick) = (self.live.clock.now(), self.live.clock.tick());
-        let day_before = Point { hour: point.hour.day_before(), ..point };
-        let missing = |place: usize, point: Point| {
-            self.link(place, point).is_some()
-                && self.sources[place].reaches(point.hour, now)
-                && self.found(place, point) == Found::Unknown
-        };
-        for place in 0..self.sources.len() {
-            if self.in_usd(place, point).is_some() {
-                let fetch = missing(place, day_before) && state.turns[place].unusable(tick).is_none();
-                return if fetch { Route::Fetch(place, vec![day_before]) } else { Route::Known };
-            }
-        }
-        let (mut reasons, mut again, mut listed) = (Vec::new(), None::<Duration>, false);
-        for (place, source) in self.sources.iter().enumerate() {
-            if self.link(place, point).is_none() {
-                continue;
-            }
-            listed = true;
-            let name = source.name;
-            if !source.reaches(point.hour, now) {
-                reasons.push(format!("{name}: reaches back 365 days without a paid plan"));
-                continue;
-            }
-            match (self.found(place, point), state.turns[place].unusable(tick)) {
-                // Its price is in USDT, and that one's is not known.
-                (Found::Known(_), _) => match self.usdt.map(|usdt| Point { token: usdt, hour: point.hour }) {
-                    Some(usdt) if usdt.token != point.token => match self.route(state, usdt) {
-                        fetch @ Route::Fetch(..) => return fetch,
-                        _ => reasons
-                            .push(format!("{name}: quotes in USDT, whose price of that hour is not known")),
-                    },
-                    _ => reasons.push(format!("{name}: quotes in USDT, which the catalog lacks")),
-                },
-                (Found::Missing(_), _) => {
-                    reasons.push(format!("{name}: no record within {:#}", human(self.within)))
-                }
-                (Found::Unknown, Some(fault)) => {
-                    reasons.push(format!("{name}: {fault}"));
-                    if !state.turns[place].disabled {
-                        let earliest = state.turns[place].earliest();
-                        again = Some(again.map_or(earliest, |again| again.min(earliest)));
-                    }
-                }
-                (Found::Unknown, None) => {
-                    let before = missing(place, day_before).then_some(day_before);
-                    return Route::Fetch(place, std::iter::once(point).chain(before).collect());
-                }
-            }
-        }
-        if listed { Route::Refused(reasons.join("; "), again) } else { Route::Unlisted }
     }
 
     /// Puts a point where it has to wait, if it has to.
@@ -309,7 +207,16 @@ impl Engine {
             return Err(Some(earliest));
         }
         // The market counts its calls together.
-        self.live.call_beside(source.name).map_err(Some)?;
+        if let Err(earliest) = self.live.call_beside(source.name) {
+            if self.live.rests(source.name).is_some() {
+                // What waits for it may be another's to answer.
+                let points = std::mem::take(&mut state.queues[place]);
+                self.place_again(&mut state, points.into_iter().collect());
+                drop(state);
+                self.changes.send_modify(|calls| *calls += 1);
+            }
+            return Err(Some(earliest));
+        }
         let shape = match source.shape {
             Shape::Batch(most) => Shape::Batch(most.min(state.batch_max[place])),
             window => window,
@@ -408,6 +315,11 @@ impl Engine {
                 points.extend(std::mem::take(&mut state.queues[place]));
             }
         }
+        self.place_again(&mut state, points);
+    }
+
+    /// Finds out what everything that waits for these points still needs.
+    fn place_again(&self, state: &mut State, points: Vec<Point>) {
         let mut waiting = BTreeSet::new();
         for point in points {
             for hour in [point.hour, Hour(point.hour.0.saturating_add(24))] {
@@ -420,18 +332,7 @@ impl Engine {
             }
         }
         for (hour, token) in waiting {
-            self.place(&mut state, Point { token, hour });
+            self.place(state, Point { token, hour });
         }
     }
-}
-
-/// Whether it is not worth asking again for what was asked for in vain.
-fn missing_holds(hour: Hour, tried: Timestamp, now: Timestamp) -> bool {
-    let young = Duration::try_from(tried.duration_since(hour.start())).is_ok_and(|age| age < YOUNG);
-    let holds_for = if young { YOUNG_MISSING_FOR } else { MISSING_FOR };
-    Duration::try_from(now.duration_since(tried)).unwrap_or_default() < holds_for
-}
-
-pub(super) fn human(duration: Duration) -> jiff::SignedDuration {
-    jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
 }

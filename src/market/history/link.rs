@@ -1,5 +1,7 @@
 //! By which id each token is asked for, and since when that id means it. Pure.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use crate::catalog::{AssetRecord, Catalog};
@@ -24,16 +26,22 @@ pub(super) fn of_market(catalog: &Catalog, market: &str) -> Vec<Option<Link>> {
 /// it: LUNA of 2021 is not the LUNA of today.
 pub(super) fn of_binance(catalog: &Catalog) -> Vec<Option<Link>> {
     let mut links = of_market(catalog, "binance");
+    let mut former: HashMap<&str, Vec<(&str, &str)>> = HashMap::new();
+    for asset in catalog.assets() {
+        for given_up in &asset.formerly {
+            let symbol = given_up.symbol.as_deref().unwrap_or_default();
+            former.entry(symbol).or_default().push((&asset.id, &given_up.until));
+        }
+    }
     for (asset, link) in catalog.assets().iter().zip(&mut links) {
         // There is no pair of USDT with itself.
         if link.as_ref().is_some_and(|link| link.id == "USDT") {
             *link = None;
         }
         let Some(link) = link else { continue };
-        let others = catalog.assets().iter().filter(|other| other.id != asset.id);
-        let former = others.flat_map(|other| &other.formerly);
-        let given_up = former.filter(|former| former.symbol.as_ref() == Some(&link.id));
-        link.since = given_up.filter_map(|former| format!("{}T00:00:00Z", former.until).parse().ok()).max();
+        let given_up = former.get(link.id.as_str()).into_iter().flatten();
+        let others = given_up.filter(|(owner, _)| *owner != asset.id);
+        link.since = others.filter_map(|(_, until)| format!("{until}T00:00:00Z").parse().ok()).max();
     }
     links
 }

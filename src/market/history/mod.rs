@@ -12,6 +12,7 @@ mod link;
 mod plan;
 mod point;
 mod rates;
+mod route;
 mod rows;
 mod store;
 mod transfer;

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod health;
+mod killed;
 mod published;
 mod quote;
 mod serve;

@@ -80,6 +80,8 @@ async fn each_mood_of_each_source_has_its_reaction() {
         (Mood::TooFast(None), "rate limited", BackingOff),
         (Mood::TooFast(Some("119")), "rate limited", BackingOff),
         (Mood::Says(500, "{}"), "answered 500", BackingOff),
+        (Mood::Says(408, ""), "answered 408", BackingOff),
+        (Mood::Hangs, "timed out", BackingOff),
         (Mood::Says(401, "{}"), "the API key was refused", Disabled),
         (Mood::Says(402, "{}"), "the plan does not include this route", Disabled),
         (Mood::Says(403, "<html>blocked"), "refused the call (403)", BackingOff),
@@ -98,6 +100,13 @@ async fn each_mood_of_each_source_has_its_reaction() {
             fake.set_mood(*route, mood.clone());
             let desk = desk(fake, &["coinpaprika", name], |config| {
                 config.coinmarketcap.api_key = Some(Secret::new(KEY));
+                if *mood == Mood::Hangs {
+                    let MarketConfig { coinmarketcap, defillama, binance, coinbase, okx, kraken, .. } =
+                        config;
+                    for source in [coinmarketcap, defillama, binance, coinbase, okx, kraken] {
+                        source.timeout = Some(Duration::from_millis(50));
+                    }
+                }
             })
             .await;
             desk.first_round().await;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use cointag::catalog::Catalog;
 use cointag::market::history::{History, export, import};
-use cointag::market::{Clock, MarketConfig, Markets, QuoteAnswer, QuoteState, QuotesConfig};
+use cointag::market::{Clock, MarketConfig, Markets, QuoteAnswer, QuoteState, QuotesConfig, Secret};
 use jiff::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::log::Log;
 use super::within;
 use crate::fake_market::{FakeMarket, Mood, Route};
 
@@ -172,19 +173,85 @@ async fn coingecko_brings_90_days_in_one_call_and_says_what_its_plan_does_not_re
     assert_eq!(setup.fake.calls_of(Route::ChartRange), 1);
 }
 
-#[tokio::test]
-async fn while_one_source_fails_the_next_one_answers_and_a_key_fault_ends_it() {
-    for mood in
-        [Mood::TooFast(Some("60")), Mood::Html, Mood::Says(451, "{}"), Mood::Says(502, "{}"), Mood::CutsOff]
-    {
-        let setup = Setup::start(&["defillama", "coingecko"], None).await;
-        setup.fake.set_mood(Route::BatchHistorical, mood.clone());
-        setup.fake.set_past("bitcoin", "2026-02-10T06:00:41Z", "90000");
+/// What each failure means, as told, and how many calls it takes.
+fn failures() -> Vec<(Mood, &'static str, usize)> {
+    vec![
+        (Mood::TooFast(None), "rate limited", 1),
+        (Mood::TooFast(Some("60")), "rate limited", 1),
+        (Mood::Says(401, "{}"), "the API key was refused", 1),
+        (Mood::Says(402, "{}"), "the plan does not include this route", 1),
+        (Mood::Says(403, "<html>blocked"), "refused the call (403)", 1),
+        (Mood::Says(408, ""), "answered 408", 3),
+        (Mood::Says(451, "{}"), "not available from this place (451)", 1),
+        (Mood::Says(502, "<html>bad gateway"), "answered 502", 3),
+        (Mood::Hangs, "timed out", 3),
+        (Mood::CutsOff, "answer cut off", 3),
+        (Mood::Html, "unreadable answer", 1),
+        (Mood::Body(r#"{"what":["is","this"]}"#), "unreadable answer", 1),
+        (Mood::Redirects, "redirects to another host", 1),
+    ]
+}
+
+/// The reason is told, the next source answers, nothing is asked in a loop, and neither key nor body is logged.
+async fn check_failures(name: &str, route: Route, next: &str, own: &[(Mood, &'static str, usize)]) {
+    const KEY: &str = "CG-very-secret-key";
+    for (mood, reason, calls) in failures().iter().chain(own) {
+        let log = Log::start();
+        let fake = FakeMarket::start().await;
+        fake.set_mood(route, mood.clone());
+        for (id, price) in [("bitcoin", "90000"), ("tether", "1"), ("BTCUSDT", "90001")] {
+            fake.set_past(id, "2026-02-10T06:00:00Z", price);
+        }
+        let setup = Setup::start_with(fake, &[name, next], None, |config| {
+            config.coingecko.api_key = Some(Secret::new(KEY));
+            for source in [&mut config.defillama, &mut config.binance, &mut config.coingecko] {
+                source.timeout = Some(Duration::from_millis(if *mood == Mood::Hangs { 50 } else { 5_000 }));
+            }
+        });
         let answer = setup.ask("bitcoin", "2026-02-10T06:00:00Z").await;
-        assert_eq!(answer.source.as_deref(), Some("coingecko"), "{mood:?}");
-        let lone = setup.now("terra-luna", THEN);
-        assert!(lone.price.is_none());
+        assert_eq!(answer.source.as_deref(), Some(next), "{name} {mood:?}: {answer:?}");
+        assert_eq!(answer.price.as_deref(), Some("90000"));
+        assert_eq!(setup.fake.calls_of(route), *calls, "{name} {mood:?}");
+        let text = log.text();
+        assert!(text.contains(reason), "{name} {mood:?}: {text}");
+        let ours: Vec<&str> = text.lines().filter(|line| line.contains(" cointag::")).collect();
+        for secret in [KEY, "http://", "bad gateway", "blocked", "Throttled", "One moment"] {
+            assert!(!ours.iter().any(|line| line.contains(secret)), "{name} {mood:?}: {secret} in the log");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_market_that_rests_from_its_prices_of_now_is_not_asked_for_the_past() {
+    let fake = FakeMarket::start().await;
+    fake.set_mood(Route::Markets, Mood::TooFast(Some("3600")));
+    fake.set_past("bitcoin", "2026-02-10T06:00:00Z", "90000");
+    let setup = Setup::start_with(fake, &["coingecko", "defillama"], None, |config| {
+        config.sources = vec!["coingecko".to_owned()];
+    });
+    within(setup.markets.first_round()).await;
+    let answer = setup.ask("bitcoin", "2026-02-10T06:00:00Z").await;
+    assert_eq!(answer.source.as_deref(), Some("defillama"), "{answer:?}");
+    assert_eq!(setup.fake.calls_of(Route::ChartRange), 0);
+}
+
+#[tokio::test]
+async fn each_failure_of_defillama_is_named_and_the_next_source_answers() {
+    check_failures("defillama", Route::BatchHistorical, "coingecko", &[]).await;
+}
+
+#[tokio::test]
+async fn each_failure_of_binance_is_named_and_the_next_source_answers() {
+    let banned = (Mood::Says(418, r#"{"code":-1003}"#), "rate limited", 1);
+    check_failures("binance", Route::Klines, "defillama", &[banned]).await;
+}
+
+#[tokio::test]
+async fn each_failure_of_coingecko_is_named_and_the_next_source_answers() {
+    // A plan's reach is no fault of the key.
+    let range = r#"{"error":{"status":{"error_code":10012,"error_message":"exceeds the time range"}}}"#;
+    let range = (Mood::Says(401, range), "the plan does not reach back so far", 1);
+    check_failures("coingecko", Route::ChartRange, "defillama", &[range]).await;
 }
 
 #[tokio::test]

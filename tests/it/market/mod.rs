@@ -12,6 +12,7 @@ mod log;
 mod moods;
 mod rates;
 mod states;
+mod stream;
 mod warm_start;
 mod watch;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::Api;
 use crate::market::Markets;
@@ -10,17 +11,26 @@ use crate::mention::Detector;
 
 /// Where the newest [`Api`] stands. Cheap to clone; clones share it.
 #[derive(Clone)]
-pub struct Current(Arc<ArcSwap<Api>>);
+pub struct Current {
+    newest: Arc<ArcSwap<Api>>,
+    /// Counts the replacements.
+    replaced: watch::Sender<u64>,
+}
 
 impl Current {
     /// Begins with this one.
     pub fn new(api: Api) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(api)))
+        Self { newest: Arc::new(ArcSwap::from_pointee(api)), replaced: watch::Sender::new(0) }
     }
 
     /// The one in force; ask once per request.
     pub fn get(&self) -> Arc<Api> {
-        self.0.load_full()
+        self.newest.load_full()
+    }
+
+    /// Changes whenever another one has come into force: what lives longer than a request goes over to it.
+    pub fn replaced(&self) -> watch::Receiver<u64> {
+        self.replaced.subscribe()
     }
 
     /// Puts other knowledge in force; limits and counters stay. `markets` must have been made for the catalog
@@ -29,6 +39,7 @@ impl Current {
         let before = self.get();
         let known = before.known.and(detector.catalog());
         let api = Api { detector, known, markets, ..Api::clone(&before) };
-        self.0.store(Arc::new(api));
+        self.newest.store(Arc::new(api));
+        self.replaced.send_modify(|replaced| *replaced += 1);
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct QuoteArgs {
     at: Option<Timestamp>,
     /// Currency of the prices: an ISO code, BTC or ETH
     #[arg(long, value_name = "CODE", default_value = "USD")]
-    currency: String,
+    pub(super) currency: String,
     /// Go on showing them as they change, until stopped: live in a terminal, one line a change elsewhere
     #[arg(long, conflicts_with_all = ["at", "format", "wait"])]
     watch: bool,
@@ -118,6 +118,9 @@ fn ask(config: &Config, args: &QuoteArgs) -> Result<Quotes, String> {
             Markets::new(catalog.clone(), &config.market, &config.quotes, state_dir, Clock::system())
                 .map_err(|error| error.to_string())?;
         let stop = CancellationToken::new();
+        if !args.currency.eq_ignore_ascii_case("USD") {
+            markets.rates().want();
+        }
         let refresh = markets.spawn(stop.clone());
         let quotes = api::quote(&catalog, &markets, &limits, request).await;
         stop.cancel();

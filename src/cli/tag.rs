@@ -180,7 +180,7 @@ fn tag(global: &Global, args: &TagArgs) -> Result<Summary, TagError> {
     let quotes = match args.quotes.unwrap_or(default_quotes) {
         QuotesArg::None => None,
         QuotesArg::Live | QuotesArg::Published => {
-            Some(LiveQuotes::start(&detector, &config).map_err(TagError::Setup)?)
+            Some(LiveQuotes::start(&detector, &config, &args.currency).map_err(TagError::Setup)?)
         }
     };
     let published = args.quotes == Some(QuotesArg::Published);
@@ -374,7 +374,7 @@ struct LiveQuotes {
 }
 
 impl LiveQuotes {
-    fn start(detector: &Detector, config: &Config) -> Result<Self, String> {
+    fn start(detector: &Detector, config: &Config, currency: &str) -> Result<Self, String> {
         let runtime = super::runtime().map_err(|error| format!("cannot start threads: {error}"))?;
         let catalog = Arc::clone(detector.catalog());
         let state_dir = config.state_dir.as_deref();
@@ -382,6 +382,9 @@ impl LiveQuotes {
         let markets = runtime.block_on(async {
             let markets = Markets::new(catalog, &config.market, &config.quotes, state_dir, Clock::system())
                 .map_err(|error| error.to_string())?;
+            if currency != "USD" {
+                markets.rates().want();
+            }
             markets.spawn(stop.clone());
             Ok::<_, String>(markets)
         })?;

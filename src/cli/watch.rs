@@ -28,6 +28,9 @@ pub(super) fn run(config: &Config, args: &QuoteArgs) -> Result<(), String> {
         let markets =
             Markets::new(catalog.clone(), &config.market, &config.quotes, state_dir, Clock::system())
                 .map_err(|error| error.to_string())?;
+        if !args.currency.eq_ignore_ascii_case("USD") {
+            markets.rates().want();
+        }
         markets.spawn(CancellationToken::new());
         let (request, _) = request(&catalog, args);
         let every = if live { REDRAWN } else { LOOKED };

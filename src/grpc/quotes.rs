@@ -7,7 +7,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{convert, pb, status};
-use crate::api::{Current, Readiness, Stage, Watch};
+use crate::api::{Current, Error, Readiness, Stage, Watch};
 
 pub(super) struct Quotes {
     api: Current,
@@ -39,16 +39,22 @@ impl pb::quote_service_server::QuoteService for Quotes {
     ) -> Result<Response<Self::WatchQuotesStream>, Status> {
         let request = request.into_inner();
         let heartbeat = Duration::from_millis(request.heartbeat_ms.into());
-        let watch = self.api.get().watch(convert::watch_request(request), heartbeat)?;
+        let request = convert::watch_request(request);
+        let (replaced, api) = (self.api.replaced(), self.api.clone());
+        let watch = api.get().watch(request.clone(), heartbeat)?;
+        let again = move || api.get().watch(request.clone(), heartbeat);
         let (sender, answers) = mpsc::channel(1);
-        tokio::spawn(tell(watch, self.readiness.subscribe(), sender));
+        tokio::spawn(tell(watch, again, replaced, self.readiness.subscribe(), sender));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 }
 
 /// Tells what has changed whenever the client has room for it: a slow one gets fewer and newer answers.
+/// After a reload it begins `again` with the new catalog.
 async fn tell(
     mut watch: Watch,
+    again: impl Fn() -> Result<Watch, Error>,
+    mut replaced: watch::Receiver<u64>,
     mut stages: watch::Receiver<Stage>,
     answers: mpsc::Sender<Result<pb::WatchQuotesResponse, Status>>,
 ) {
@@ -67,6 +73,14 @@ async fn tell(
         }
         tokio::select! {
             () = watch.wait() => {}
+            // The sender lives in `again`.
+            Ok(()) = replaced.changed() => match again() {
+                Ok(renewed) => watch = renewed,
+                Err(error) => {
+                    let _ = answers.send(Err(error.into())).await;
+                    return;
+                }
+            },
             () = answers.closed() => return,
             () = &mut stopping => break,
         }

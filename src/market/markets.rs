@@ -146,6 +146,7 @@ impl Markets {
         {
             self.restore();
         }
+        self.rates.reserve();
         tokio::spawn(async move {
             let mut loops = JoinSet::new();
             history.spawn(&mut loops);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -64,6 +65,10 @@ struct Shared {
     /// The market counts our calls together; the store keeps the hours over restarts.
     kept: Option<(Arc<refresh::Shared>, History)>,
     wanted: Notify,
+    /// Somebody wanted them before the loops began.
+    early: AtomicBool,
+    /// The next call is counted already.
+    reserved: AtomicBool,
     ended: watch::Sender<u64>,
 }
 
@@ -100,6 +105,8 @@ impl Rates {
             fault: ArcSwapOption::empty(),
             kept,
             wanted: Notify::new(),
+            early: AtomicBool::new(false),
+            reserved: AtomicBool::new(false),
             ended: watch::Sender::new(0),
         }))
     }
@@ -107,7 +114,17 @@ impl Rates {
     /// Says that somebody needs them. Never waits.
     pub fn want(&self) {
         if !self.is_young() {
+            self.0.early.store(true, Ordering::Relaxed);
             self.0.wanted.notify_one();
+        }
+    }
+
+    /// Before the loops begin: who wants rates from the start gets the first call. Without a key CoinGecko may be
+    /// called once a minute, and other sources know prices, too.
+    pub(super) fn reserve(&self) {
+        let Some((live, _)) = self.0.kept.as_ref().filter(|_| self.0.endpoint.is_some()) else { return };
+        if self.0.early.load(Ordering::Relaxed) && live.call_beside(MARKET).is_ok() {
+            self.0.reserved.store(true, Ordering::Relaxed);
         }
     }
 
@@ -194,6 +211,9 @@ impl Rates {
     /// Waits until CoinGecko may be called, and counts the call there.
     async fn take_turn(&self) {
         let Some((live, _)) = &self.0.kept else { return };
+        if self.0.reserved.swap(false, Ordering::Relaxed) {
+            return live.save_budgets().await;
+        }
         while let Err(earliest) = live.call_beside(MARKET) {
             self.0.clock.sleep_until(earliest).await;
         }

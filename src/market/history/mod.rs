@@ -43,8 +43,8 @@ use super::sources::SourceEntry;
 use super::sources::connect::Connected;
 use crate::catalog::TokenIndex;
 
-/// What an archive waits for at most, source failures in a row.
-const PATIENCE: u32 = 5;
+/// So often an archive waits for sources that may come back; for one that failed three times in a row not at all.
+const PATIENCE: u32 = 8;
 
 /// A source that records the past.
 pub(super) trait PastSource: Send + Sync {
@@ -124,14 +124,14 @@ impl History {
     /// As [`Self::wait_for`] without an end, and through failures that may pass: for archives.
     pub async fn settle(&self, asked: &[(TokenIndex, Timestamp)]) {
         let points = self.points(asked);
-        for _ in 0..PATIENCE {
+        for attempt in 1..=PATIENCE {
             let mut changes = self.0.changes.subscribe();
             self.0.want(&points);
             // The engine keeps the sender.
             let _ = changes.wait_for(|_| !self.0.waits_for_any(&points)).await;
             match self.0.passes_at(&points) {
-                Some(tick) => self.0.live.clock.sleep_until(tick).await,
-                None => return,
+                Some(tick) if attempt < PATIENCE => self.0.live.clock.sleep_until(tick).await,
+                _ => return,
             }
         }
     }

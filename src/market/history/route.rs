@@ -114,7 +114,7 @@ impl Engine {
         if listed { Route::Refused(reasons.join("; "), again) } else { Route::Unlisted }
     }
 
-    /// Why a source cannot be asked now, and until when; `None` as a time: until the configuration changes.
+    /// Why a source cannot be asked now, and until when; `None` as a time: nobody should wait for that.
     pub(super) fn rests(
         &self,
         state: &State,
@@ -123,7 +123,8 @@ impl Engine {
     ) -> Option<(String, Option<Duration>)> {
         let turn = &state.turns[place];
         if let Some(fault) = turn.unusable(tick) {
-            return Some((fault.to_owned(), (!turn.disabled).then(|| turn.earliest())));
+            let may_pass = !turn.disabled && !turn.is_tripped();
+            return Some((fault.to_owned(), may_pass.then(|| turn.earliest())));
         }
         let (fault, until) = self.live.rests(self.sources[place].name)?;
         Some((fault, Some(until)))

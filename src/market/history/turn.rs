@@ -33,6 +33,11 @@ impl Turn {
         self.pace.on_demand_at()
     }
 
+    /// Whether it failed several times in a row: an archive does not wait for it any longer.
+    pub(super) fn is_tripped(&self) -> bool {
+        self.pace.is_tripped()
+    }
+
     /// Why nobody should wait for this source now.
     pub(super) fn unusable(&self, now: Duration) -> Option<&str> {
         let unusable = self.disabled || self.pace.is_blocked(now);

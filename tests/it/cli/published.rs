@@ -72,6 +72,33 @@ async fn an_archive_is_priced_at_its_time_and_the_second_run_asks_nobody() {
     assert_eq!(stdout(&export).lines().filter(|line| line.contains("price")).count(), 3);
 }
 
+/// Without a key CoinGecko may be called once a minute: that call is the rates', and another market prices.
+#[tokio::test]
+async fn rates_come_at_once_also_without_a_key() {
+    let fake = FakeMarket::start().await;
+    fake.set_price("btc-bitcoin", "74603.12");
+    fake.set_mood(Route::SimplePrice, Mood::Body(r#"{"bitcoin":{"usd":100000,"eur":88000}}"#));
+    let dir = tempfile::tempdir().unwrap();
+    let set = [
+        format!("market.coingecko.base_url={}", fake.coingecko_url()),
+        format!("market.coinpaprika.base_url={}", fake.coinpaprika_url()),
+        "market.sources=coingecko,coinpaprika".to_owned(),
+    ];
+    for (words, shown) in [
+        (&["tag", "--text", "Bitcoin slips", "--currency", "EUR"][..], "$BTC €65,651"),
+        (&["quote", "BTC", "--currency", "eur"][..], "65,650.7456"),
+    ] {
+        let mut command = cointag(words);
+        command
+            .args(set.iter().flat_map(|set| ["--set", set]))
+            .arg("--state-dir")
+            .arg(dir.path().join(words[0]));
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(stdout(&output).contains(shown), "{}{}", stdout(&output), stderr(&output));
+    }
+    assert_eq!((fake.calls_of(Route::SimplePrice), fake.calls_of(Route::Markets)), (2, 0));
+}
+
 #[tokio::test]
 async fn words_are_priced_in_any_currency() {
     let fake = FakeMarket::start().await;

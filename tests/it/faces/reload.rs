@@ -6,6 +6,28 @@ use super::*;
 use crate::fake_market::{FakeMarket, Route};
 
 #[tokio::test]
+async fn a_watch_goes_over_to_the_new_catalog() {
+    let mut server = TestServer::start().await.ready().await;
+    let mut client = QuoteServiceClient::new(server.channel().await);
+    let request = pb::WatchQuotesRequest {
+        token_ids: vec!["bitcoin".to_owned(), "twin-one".to_owned(), "newcomer".to_owned()],
+        ..pb::WatchQuotesRequest::default()
+    };
+    let mut answers = client.watch_quotes(request).await.unwrap().into_inner();
+    let mut next = async || {
+        let quotes = within(answers.message()).await.unwrap().unwrap().quotes;
+        let known = quotes.iter().map(|item| matches!(item.result, Some(pb::quote_item::Result::Priced(_))));
+        known.collect::<Vec<_>>()
+    };
+    assert_eq!(next().await, [true, true, false]);
+    let overlay = "[[asset]]\nid = \"newcomer\"\nsymbol = \"NEWC\"\nname = \"Newcomer Coin\"\n\
+                   symbol_class = \"b\"\nname_class = \"a\"\n";
+    let catalog = Catalog::builtin().with_overlay(overlay).unwrap();
+    within(server.server.reload(Arc::new(Detector::new(Arc::new(catalog))))).await.unwrap();
+    assert_eq!(next().await, [true, false, true]);
+}
+
+#[tokio::test]
 async fn the_state_directory_and_the_past_stay_with_the_process() {
     let fake = FakeMarket::start().await;
     fake.set_time(noon());

@@ -225,13 +225,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Why `market` cannot be called for something else than prices of now, and until when, if it is resting from
-    /// what its calls for those came to.
-    pub(super) fn rests(&self, market: &str) -> Option<(String, Duration)> {
+    /// Why `market` cannot be called for something else than prices of now, if it is resting from what its calls for
+    /// those came to, and until when; `None` as a time: it failed several times in a row, do not wait for it.
+    pub(super) fn rests(&self, market: &str) -> Option<(String, Option<Duration>)> {
         let place = self.sources.iter().position(|source| source.configured.entry.name == market)?;
         let account = &self.lock().planner.ledger.accounts[place];
         let why = || account.fault.as_deref().unwrap_or("its calls of this month are used up").to_owned();
-        account.pace.is_blocked(self.clock.tick()).then(|| (why(), account.pace.beside_at()))
+        let until = || (!account.pace.is_tripped()).then(|| account.pace.beside_at());
+        account.pace.is_blocked(self.clock.tick()).then(|| (why(), until()))
     }
 
     /// Keeps the counters before the call that they count goes out: a crash loses none.

@@ -126,8 +126,7 @@ impl Engine {
             let may_pass = !turn.disabled && !turn.is_tripped();
             return Some((fault.to_owned(), may_pass.then(|| turn.earliest())));
         }
-        let (fault, until) = self.live.rests(self.sources[place].name)?;
-        Some((fault, Some(until)))
+        self.live.rests(self.sources[place].name)
     }
 }
 

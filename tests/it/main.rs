@@ -1,6 +1,7 @@
 //! The whole suite is one binary: it links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")]
 
+mod archive;
 mod catalog;
 mod cli;
 mod config;

@@ -1,0 +1,164 @@
+//! `cointag tag`: words, files or stdin in, mentions out.
+//!
+//! Owns which of them it is and what the run ends with; options, tagging and reporting are files of their own.
+
+mod local;
+mod options;
+mod report;
+
+use std::io::{self, BufWriter, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::{EXIT_PART, Global, complain, fail, warn};
+use crate::archive::{
+    ArchiveError, Destination, Input, Inputs, Job, Tally, is_unfinished, rejected_path, run as run_archive,
+    write_table,
+};
+use crate::mention::{Detector, Document};
+use local::{LiveQuotes, Local};
+use options::QuotesArg;
+pub(super) use options::TagArgs;
+use report::Report;
+
+pub(super) fn run(global: &Global, args: &TagArgs) -> ExitCode {
+    match tag(global, args) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(EXIT_PART),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
+    }
+}
+
+fn is_closed_pipe(error: &ArchiveError) -> bool {
+    matches!(error, ArchiveError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn refused(error: impl std::fmt::Display) -> ArchiveError {
+    ArchiveError::Refused(error.to_string())
+}
+
+/// What is to be tagged.
+enum Source {
+    Words(String),
+    Files(Inputs),
+}
+
+/// Gives how many records were set aside.
+fn tag(global: &Global, args: &TagArgs) -> Result<u64, ArchiveError> {
+    let config = global.load_and_log(&[], "error").map_err(refused)?;
+    let source = source(args)?;
+    let words = matches!(source, Source::Words(_));
+    let detector = Detector::new(config.catalog.load().map_err(refused)?);
+    let quotes = args.quotes.unwrap_or(if words { QuotesArg::Live } else { QuotesArg::None });
+    let live = match quotes {
+        QuotesArg::None => None,
+        QuotesArg::Live => Some(LiveQuotes::start(&detector, &config).map_err(refused)?),
+    };
+    let local = Local { detector, options: args.options(), context: args.context(), quotes: live };
+    match source {
+        Source::Words(words) => tag_words(&local, words, args),
+        Source::Files(inputs) => tag_files(&local, inputs, quotes, args),
+    }
+}
+
+fn tag_words(local: &Local, words: String, args: &TagArgs) -> Result<u64, ArchiveError> {
+    if args.output.is_some() || args.resume {
+        return Err(refused("words are answered on standard output; leave out --output and --resume"));
+    }
+    let document = Document { title: words, context: local.context, ..Document::default() };
+    let mut record = local.record(&document);
+    if let Some(quotes) = &local.quotes {
+        quotes.wait(&local.detector, &record);
+        record = local.record(&document);
+    }
+    let stdout = io::stdout();
+    let colour = shows_colour(&stdout);
+    let mut out = stdout.lock();
+    let written = match args.output_format(true) {
+        crate::archive::OutputFormat::Table => write_table(&mut out, &record, colour),
+        crate::archive::OutputFormat::JsonLines => serde_json::to_writer(&mut out, &record)
+            .map_err(io::Error::from)
+            .and_then(|()| out.write_all(b"\n")),
+        _ => return Err(refused("words are answered as --format table or jsonl")),
+    };
+    let flushed = written.and_then(|()| out.flush());
+    flushed.map_err(|source| ArchiveError::Write { path: PathBuf::from("-"), source })?;
+    Ok(0)
+}
+
+fn tag_files(local: &Local, inputs: Inputs, quotes: QuotesArg, args: &TagArgs) -> Result<u64, ArchiveError> {
+    if let Some(quotes) = &local.quotes {
+        quotes.first_round();
+    }
+    let stdout = io::stdout();
+    let mut identity = vec![
+        ("the catalog".to_owned(), local.detector.catalog().version().to_owned()),
+        ("the detector".to_owned(), local.detector.version().to_owned()),
+    ];
+    identity.extend(args.identity(quotes));
+    let job = Job {
+        inputs,
+        reading: args.reading().map_err(ArchiveError::Refused)?,
+        format: args.output_format(false),
+        colour: args.output.is_none() && shows_colour(&stdout),
+        annotator: local,
+        offset_unit: local.options.offset_unit,
+        identity,
+        resume: args.resume,
+        tuning: args.tuning(),
+    };
+    if let Some(path) = args.output.as_deref().filter(|path| !args.resume && is_unfinished(path)) {
+        warn(format_args!("{} was not finished; --resume would have gone on with it", path.display()));
+    }
+    let mut report = Report::new(args.quiet, args.output.is_none() && stdout.is_terminal());
+    let destination = match &args.output {
+        Some(path) => Destination::File(path.clone()),
+        None => Destination::Stream(Box::new(BufWriter::new(stdout.lock()))),
+    };
+    let tally = run_archive(job, destination, &mut |progress| report.tick(progress))?;
+    report.finish(&tally);
+    if tally.left_out > 0 {
+        warn(format_args!(
+            "{} files of folders were left out: their extensions tell no format; give --input-format",
+            tally.left_out
+        ));
+    }
+    tell_set_aside(&tally, args.output.as_deref());
+    Ok(tally.set_aside)
+}
+
+fn tell_set_aside(tally: &Tally, output: Option<&Path>) {
+    if tally.set_aside == 0 {
+        return;
+    }
+    let at = match output.map(rejected_path) {
+        Some(path) if path.exists() => format!("; their bytes are in {}", path.display()),
+        Some(_) => String::new(),
+        None => "; with -o FILE their bytes are kept in FILE.rejected".to_owned(),
+    };
+    complain(format_args!("{} of {} records set aside{at}", tally.set_aside, tally.records()));
+}
+
+/// Words if asked for, or if the only argument has white space and no file of that name exists.
+fn source(args: &TagArgs) -> Result<Source, ArchiveError> {
+    let looks_like_words = |text: &String| text.contains(char::is_whitespace) && !Path::new(text).exists();
+    if args.text || args.inputs.len() == 1 && looks_like_words(&args.inputs[0]) {
+        return Ok(Source::Words(args.inputs.join(" ")));
+    }
+    let mut list: Vec<Input> = args
+        .inputs
+        .iter()
+        .map(|input| if input == "-" { Input::Stdin } else { Input::Path(PathBuf::from(input)) })
+        .collect();
+    if let Some(path) = &args.files_from {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ArchiveError::Read { path: path.display().to_string(), source })?;
+        list.extend(text.lines().filter(|line| !line.is_empty()).map(|line| Input::Path(line.into())));
+    }
+    Ok(Source::Files(Inputs { list, format: args.input_format(), except: Vec::new() }))
+}
+
+fn shows_colour(output: &impl IsTerminal) -> bool {
+    output.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}

@@ -59,7 +59,7 @@ impl Default for Tuning {
         Self {
             jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             block_bytes: 256 << 10,
-            checkpoint_every: Duration::from_secs(1),
+            checkpoint_every: Duration::from_millis(500),
         }
     }
 }

@@ -37,6 +37,16 @@ impl Local {
     }
 }
 
+impl Local {
+    /// As [`Self::record`], waiting until its mentions are priced, or cannot be.
+    pub(super) fn priced(&self, document: &Document) -> Record {
+        let record = self.record(document);
+        let Some(quotes) = &self.quotes else { return record };
+        quotes.wait(&self.detector, &record);
+        self.record(document)
+    }
+}
+
 impl Annotator for Local {
     fn annotate(&self, documents: Vec<Document>) -> Result<Vec<Result<Record, RecordError>>, ArchiveError> {
         // The caller knows of the archive what no record says.

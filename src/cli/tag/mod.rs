@@ -4,6 +4,7 @@
 
 mod local;
 mod options;
+mod remote;
 mod report;
 
 use std::io::{self, BufWriter, IsTerminal, Write as _};
@@ -11,14 +12,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{EXIT_PART, Global, complain, fail, warn};
+use crate::annotate::Record;
 use crate::archive::{
-    ArchiveError, Destination, Input, Inputs, Job, Tally, is_unfinished, rejected_path, run as run_archive,
-    write_table,
+    Annotator, ArchiveError, Destination, Input, Inputs, Job, Tally, is_unfinished, rejected_path,
+    run as run_archive, write_table,
 };
 use crate::mention::{Detector, Document};
 use local::{LiveQuotes, Local};
 use options::QuotesArg;
 pub(super) use options::TagArgs;
+use remote::Remote;
 use report::Report;
 
 pub(super) fn run(global: &Global, args: &TagArgs) -> ExitCode {
@@ -49,29 +52,53 @@ fn tag(global: &Global, args: &TagArgs) -> Result<u64, ArchiveError> {
     let config = global.load_and_log(&[], "error").map_err(refused)?;
     let source = source(args)?;
     let words = matches!(source, Source::Words(_));
-    let detector = Detector::new(config.catalog.load().map_err(refused)?);
     let quotes = args.quotes.unwrap_or(if words { QuotesArg::Live } else { QuotesArg::None });
+    let (options, context) = (args.options(), args.context());
+    if let Some(addr) = &args.server.server {
+        let remote = Remote::connect(addr, &args.server, &options, context, quotes == QuotesArg::Live)?;
+        let versions = remote.client.versions();
+        let (catalog, detector) = (versions.catalog.clone(), versions.detector.clone());
+        return match source {
+            Source::Words(words) => answer_words(args, |document| one(&remote, document), words),
+            Source::Files(inputs) => tag_files(&remote, (catalog, detector), inputs, quotes, args),
+        };
+    }
+    let detector = Detector::new(config.catalog.load().map_err(refused)?);
     let live = match quotes {
         QuotesArg::None => None,
         QuotesArg::Live => Some(LiveQuotes::start(&detector, &config).map_err(refused)?),
     };
-    let local = Local { detector, options: args.options(), context: args.context(), quotes: live };
+    let versions = (detector.catalog().version().to_owned(), detector.version().to_owned());
+    let local = Local { detector, options, context, quotes: live };
     match source {
-        Source::Words(words) => tag_words(&local, words, args),
-        Source::Files(inputs) => tag_files(&local, inputs, quotes, args),
+        Source::Words(words) => answer_words(args, |document| Ok(local.priced(&document)), words),
+        Source::Files(inputs) => {
+            if let Some(quotes) = &local.quotes {
+                quotes.first_round();
+            }
+            tag_files(&local, versions, inputs, quotes, args)
+        }
     }
 }
 
-fn tag_words(local: &Local, words: String, args: &TagArgs) -> Result<u64, ArchiveError> {
+fn one(remote: &Remote, document: Document) -> Result<Record, ArchiveError> {
+    match remote.annotate(vec![document])?.pop() {
+        Some(Ok(record)) => Ok(record),
+        Some(Err(error)) => Err(refused(error.message)),
+        None => Err(refused("the server gives no answer")),
+    }
+}
+
+fn answer_words(
+    args: &TagArgs,
+    tag: impl FnOnce(Document) -> Result<Record, ArchiveError>,
+    words: String,
+) -> Result<u64, ArchiveError> {
     if args.output.is_some() || args.resume {
         return Err(refused("words are answered on standard output; leave out --output and --resume"));
     }
-    let document = Document { title: words, context: local.context, ..Document::default() };
-    let mut record = local.record(&document);
-    if let Some(quotes) = &local.quotes {
-        quotes.wait(&local.detector, &record);
-        record = local.record(&document);
-    }
+    let document = Document { title: words, context: args.context(), ..Document::default() };
+    let record = tag(document)?;
     let stdout = io::stdout();
     let colour = shows_colour(&stdout);
     let mut out = stdout.lock();
@@ -87,23 +114,23 @@ fn tag_words(local: &Local, words: String, args: &TagArgs) -> Result<u64, Archiv
     Ok(0)
 }
 
-fn tag_files(local: &Local, inputs: Inputs, quotes: QuotesArg, args: &TagArgs) -> Result<u64, ArchiveError> {
-    if let Some(quotes) = &local.quotes {
-        quotes.first_round();
-    }
+fn tag_files(
+    annotator: &dyn Annotator,
+    (catalog, detector): (String, String),
+    inputs: Inputs,
+    quotes: QuotesArg,
+    args: &TagArgs,
+) -> Result<u64, ArchiveError> {
     let stdout = io::stdout();
-    let mut identity = vec![
-        ("the catalog".to_owned(), local.detector.catalog().version().to_owned()),
-        ("the detector".to_owned(), local.detector.version().to_owned()),
-    ];
+    let mut identity = vec![("the catalog".to_owned(), catalog), ("the detector".to_owned(), detector)];
     identity.extend(args.identity(quotes));
     let job = Job {
         inputs,
         reading: args.reading().map_err(ArchiveError::Refused)?,
         format: args.output_format(false),
         colour: args.output.is_none() && shows_colour(&stdout),
-        annotator: local,
-        offset_unit: local.options.offset_unit,
+        annotator,
+        offset_unit: args.options().offset_unit,
         identity,
         resume: args.resume,
         tuning: args.tuning(),

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 
+use super::remote::ServerArgs;
 use crate::archive::{Fields, InputFormat, OutputFormat, Reading, Region, Tuning};
 use crate::mention::{Ambiguity, Context, Kind, OffsetUnit, Options};
 
@@ -36,6 +37,7 @@ Examples:
   cointag tag archive.parquet -o tagged.parquet --resume      go on where a run was stopped, or start
   cointag tag news/ 'old/**/*.htm' -o report.html      what is mentioned in folders of pages, as one page
   cointag tag posts.csv --map text=body,published_at=date -o tagged.csv
+  cointag tag archive.jsonl -o tagged.jsonl --server tagger.example:50051 --jobs 8
   zcat archive.jsonl.gz | cointag tag - --format table
 
 A JSON Lines record is {\"id\",\"title\",\"text\" or \"html\",\"published_at\",\"lang\",...}; CSV and Parquet have columns of
@@ -77,6 +79,8 @@ pub(in crate::cli) struct TagArgs {
     /// No progress and no summary
     #[arg(short, long)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) server: ServerArgs,
     /// Prices to attach [default: live for words, none otherwise]
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(super) quotes: Option<QuotesArg>,

@@ -106,3 +106,23 @@ fn an_output_that_cannot_be_written_is_named() {
         assert!(stderr(&output).contains("cannot write -: No space left"), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn a_running_server_gives_the_same_output() {
+    let server = super::serve::Running::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.jsonl");
+    let lines: String = (0..500)
+        .map(|at| format!("{{\"id\":{at},\"title\":\"Bitcoin {at}\",\"text\":\"$ETH rose\",\"n\":1.50}}\n"))
+        .collect();
+    std::fs::write(&input, lines + "oops\n").unwrap();
+    let tag = |name: &str, more: &[&str]| {
+        let path = folder.path().join(name);
+        let args = [&["tag", input.to_str().unwrap(), "-o", path.to_str().unwrap(), "-q"], more].concat();
+        let output = run(&args);
+        assert_eq!(code(&output), 1, "{}", stderr(&output));
+        std::fs::read(path).unwrap()
+    };
+    let here = tag("here.csv", &["--jobs", "1"]);
+    assert_eq!(tag("there.csv", &["--jobs", "3", "--server", &server.grpc]), here);
+}

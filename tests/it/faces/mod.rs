@@ -8,6 +8,7 @@ mod health;
 mod http;
 mod security;
 mod shutdown;
+mod tag_client;
 
 use std::io::Write as _;
 use std::net::SocketAddr;

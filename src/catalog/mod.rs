@@ -3,6 +3,7 @@
 //! Pure data and look-ups. Never reads a file or the clock: callers hand in the text of a catalog.
 
 mod check;
+mod diff;
 mod file;
 mod overlay;
 
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 pub use check::{Problem, check};
+pub use diff::{Change, diff};
 pub use file::{
     AliasKind, AliasRecord, AssetRecord, BlockerKind, BlockerRecord, CaseRule, CatalogFile, Category, Class,
     FormerRecord,

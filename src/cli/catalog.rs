@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{EXIT_FAILED, Global, complain, fail, print};
-use crate::catalog::{AssetRecord, Catalog, CatalogFile, SymbolMatch, check};
+use crate::catalog::{AssetRecord, Catalog, CatalogFile, SymbolMatch, builtin_file, check, diff};
 
 /// Options of `catalog`.
 #[derive(Debug, Args)]
@@ -16,6 +16,7 @@ use crate::catalog::{AssetRecord, Catalog, CatalogFile, SymbolMatch, check};
 Examples:
   cointag catalog list sol                 assets whose id, ticker or name holds `sol`
   cointag catalog show BTC                 everything known of one asset
+  cointag catalog diff builtin mine.toml   what changed
   cointag catalog check my-catalog.toml    every rule that a catalog file breaks
   cointag --overlay mine.toml catalog export > whole.toml")]
 pub(super) struct CatalogArgs {
@@ -43,6 +44,13 @@ enum CatalogCommand {
         /// The file [default: the catalog in force]
         file: Option<PathBuf>,
     },
+    /// What changed from one catalog file to another: assets, tickers, classes, aliases, blockers
+    Diff {
+        /// The earlier file, or `builtin`
+        before: PathBuf,
+        /// The later file [default: the catalog in force]
+        after: Option<PathBuf>,
+    },
     /// The whole catalog in force, overlay included, as one TOML file
     Export,
 }
@@ -63,6 +71,7 @@ pub(super) fn run(global: &Global, args: &CatalogArgs) -> ExitCode {
         CatalogCommand::List { text, limit } => Ok(list(&catalog, text.as_deref(), *limit)),
         CatalogCommand::Show { token } => show(&catalog, token),
         CatalogCommand::Check { .. } => return report(catalog.version(), catalog.file()),
+        CatalogCommand::Diff { before, after } => differences(before, after.as_deref(), &catalog),
         CatalogCommand::Export => toml::to_string(catalog.file()).map_err(|error| error.to_string()),
     };
     match text {
@@ -124,6 +133,25 @@ fn show(catalog: &Catalog, token: &str) -> Result<String, String> {
     };
     let file = CatalogFile { assets: vec![catalog.asset(index).clone()], ..CatalogFile::default() };
     toml::to_string(&file).map_err(|error| error.to_string())
+}
+
+/// One line for each difference; none if there is none.
+fn differences(before: &Path, after: Option<&Path>, in_force: &Catalog) -> Result<String, String> {
+    let before = read_file(before)?;
+    let changes = match after {
+        Some(after) => diff(&before, &read_file(after)?),
+        None => diff(&before, in_force.file()),
+    };
+    Ok(changes.iter().map(|change| format!("{change}\n")).collect())
+}
+
+fn read_file(path: &Path) -> Result<CatalogFile, String> {
+    if path == Path::new("builtin") {
+        return Ok(builtin_file());
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| format!("{} is no catalog: {error}", path.display()))
 }
 
 fn check_file(path: &Path) -> ExitCode {

@@ -60,6 +60,7 @@ pub struct Mention {
 
 /// A place of a mention in the text exactly as the caller sent it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "FlatSpan")]
 pub struct PlacedSpan {
     /// Where.
     #[serde(flatten)]
@@ -68,6 +69,24 @@ pub struct PlacedSpan {
     pub confidence: f64,
     /// What spoke for and against it.
     pub evidence: Vec<String>,
+}
+
+/// How a [`PlacedSpan`] is read: a flattened one would be held in between, field by field.
+#[derive(Deserialize)]
+struct FlatSpan {
+    field: Field,
+    start: u32,
+    end: u32,
+    surface: String,
+    confidence: f64,
+    evidence: Vec<String>,
+}
+
+impl From<FlatSpan> for PlacedSpan {
+    fn from(span: FlatSpan) -> Self {
+        let FlatSpan { field, start, end, surface, confidence, evidence } = span;
+        Self { place: Place { field, start, end, surface }, confidence, evidence }
+    }
 }
 
 /// A surface with several possible owners.

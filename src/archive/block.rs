@@ -31,6 +31,10 @@ pub(super) struct Block {
     pub(super) line: u64,
     /// What was cut.
     pub(super) data: Data,
+    /// The lines of an earlier output that answer its records.
+    pub(super) former: Vec<u8>,
+    /// Records before its first one.
+    pub(super) number: u64,
     /// Where reading goes on; `None` in the midst of a record.
     pub(super) after: Option<Position>,
     /// Bytes of input files read so far, as they lie on the disk.

@@ -4,20 +4,22 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::block::{Answered, Block, Data, Parsed, Position};
+use super::block::{Block, Data, Position};
 use super::checkpoint::{Checkpoint, INPUTS};
 use super::compress::Compression;
 use super::fields::Reading;
 use super::files::{Destination, Files, put_in_place};
 use super::input::{self, Format, Opened, Reader};
-use super::output::{Batch, Encoded, Encoder, OutputFormat};
+use super::output::OutputFormat;
+use super::previous::{Lines, Previous};
 use super::source::{Inputs, Survey};
 use super::tally::Tally;
+use super::work::{Done, work};
 use super::{Annotator, ArchiveError, pipeline};
-use crate::annotate::{ErrorRecord, Record, RecordError};
-use crate::mention::{Field, OffsetUnit, Place};
+use crate::mention::OffsetUnit;
 
 /// What to do.
 pub struct Job<'a> {
@@ -36,6 +38,8 @@ pub struct Job<'a> {
     /// What decides the output beside what is above, named as a person knows it: versions and options. A run with
     /// other values is not gone on with.
     pub identity: Vec<(String, String)>,
+    /// The output of an earlier run over the same input, to keep what has not changed.
+    pub previous: Option<Previous<'a>>,
     /// Go on with the run that was writing the same output, if there is one.
     pub resume: bool,
     /// Speed and memory.
@@ -159,15 +163,6 @@ impl Sink<'_> {
     }
 }
 
-/// A block as it leaves a worker.
-struct Done {
-    encoded: Encoded,
-    rejects: Vec<u8>,
-    tally: Tally,
-    after: Option<Position>,
-    read: u64,
-}
-
 /// The writing end of a run.
 struct Writing<'w> {
     checkpoint: Checkpoint,
@@ -200,15 +195,23 @@ impl Writing<'_> {
         let mut reader = Reader::new(&job.inputs, format, stdin, at, limit, tuning.block_bytes);
         let compression = self.compression;
         let mut saved = Instant::now();
+        let mut number = self.checkpoint.tally.records();
+        let mut former = job.previous.as_ref().map(|previous| previous.open(number)).transpose()?;
+        // What ends the cutting, for the writer to tell.
+        let lost = Mutex::new(None);
         pipeline::run(
             tuning.jobs,
             tuning.jobs.max(1) * 4 * tuning.block_bytes,
             || {
-                let block = reader.next()?;
-                let size = block.data.size();
+                let mut beside = || pair(&mut reader, format, former.as_mut(), &mut number);
+                let block = beside().unwrap_or_else(|error| {
+                    *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    None
+                })?;
+                let size = block.data.size() + block.former.len();
                 Some((block, size))
             },
-            |number, block: Block| work(job, format, encoder, compression, &block, begins && number == 0),
+            |at, block: Block| work(job, format, encoder, compression, &block, begins && at == 0),
             |done: Result<Done, ArchiveError>| {
                 let done = done?;
                 let bytes = gather.push(done.encoded).map_err(output())?;
@@ -229,6 +232,9 @@ impl Writing<'_> {
                 Ok::<_, ArchiveError>(())
             },
         )?;
+        if let Some(error) = lost.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
         let left = gather.finish().map_err(output())?;
         self.sink.write(&left)?;
         let tail = encoder.tail(&self.checkpoint.tally).and_then(|tail| compression.pack(tail));
@@ -241,128 +247,21 @@ impl Writing<'_> {
     }
 }
 
-/// What a worker does with one block.
-fn work(
-    job: &Job<'_>,
+/// The next block, with what an earlier output has for its records.
+fn pair(
+    reader: &mut Reader<'_>,
     format: &dyn Format,
-    encoder: &dyn Encoder,
-    compression: Compression,
-    block: &Block,
-    first: bool,
-) -> Result<Done, ArchiveError> {
-    let mut tally = Tally::new(job.format == OutputFormat::Html);
-    let mut rejects = Vec::new();
-    let answered = match &block.data {
-        Data::SetAside(bytes, error) => {
-            rejects.extend(bytes);
-            if error.is_some() {
-                end_line(&mut rejects);
-            }
-            let lost = |error: &ErrorRecord| Answered { outcome: Err(error.clone()), carried: Vec::new() };
-            error.iter().map(lost).collect()
-        }
-        _ => answer(job, format, block, &mut tally, &mut rejects)?,
+    former: Option<&mut Lines>,
+    number: &mut u64,
+) -> Result<Option<Block>, ArchiveError> {
+    let block = reader.next();
+    let Some(former) = former else { return Ok(block) };
+    let Some(mut block) = block else { return former.end().map(|()| None) };
+    let records = match &block.data {
+        Data::SetAside(_, error) => usize::from(error.is_some()),
+        _ => format.count(&block),
     };
-    for answered in &answered {
-        if let Err(error) = &answered.outcome {
-            tally.error(error);
-        }
-    }
-    let rows = match &block.data {
-        Data::Rows(rows) => Some(rows),
-        _ => None,
-    };
-    let encoded = encoder.encode(&Batch { answered, rows, first });
-    let encoded = encoded.and_then(|encoded| encoded.pack(compression));
-    let encoded = encoded.map_err(ArchiveError::write("the output"))?;
-    Ok(Done { encoded, rejects, tally, after: block.after, read: block.read })
-}
-
-fn answer<'b>(
-    job: &Job<'_>,
-    format: &dyn Format,
-    block: &'b Block,
-    tally: &mut Tally,
-    rejects: &mut Vec<u8>,
-) -> Result<Vec<Answered<'b>>, ArchiveError> {
-    let parsed = format.parse(block, &job.reading);
-    let mut documents = Vec::with_capacity(parsed.len());
-    // What is left of each record once its document is on its way.
-    let mut left = Vec::with_capacity(parsed.len());
-    for Parsed { article, carried, raw, line } in parsed {
-        let kept = article.map(|article| {
-            let document = article.document;
-            let kept = (document.id.clone(), document.published_at, article.before);
-            documents.push(document);
-            kept
-        });
-        left.push((kept, carried, raw, line));
-    }
-    let sent = documents.len();
-    let mut answers = if sent == 0 { Vec::new() } else { job.annotator.annotate(documents)? }.into_iter();
-    if answers.len() != sent {
-        let why = format!("{} answers to {sent} articles: the annotator is at fault", answers.len());
-        return Err(ArchiveError::Annotator(why));
-    }
-    let mut answered = Vec::with_capacity(left.len());
-    for (index, (kept, carried, raw, line)) in left.into_iter().enumerate() {
-        let outcome = kept.and_then(|(id, published_at, before)| match answers.next() {
-            Some(Ok(mut record)) => {
-                shift(&mut record, &before, job.offset_unit);
-                tally.record(&record, published_at);
-                Ok(record)
-            }
-            Some(Err(error)) => {
-                let name = if line == 0 { id.as_deref().unwrap_or(&block.name) } else { &block.name };
-                let place =
-                    if error.place.is_empty() { super::block::place(name, line) } else { error.place };
-                Err(ErrorRecord { id, error: RecordError { place, ..error } })
-            }
-            None => {
-                Err(super::block::bad(id, "internal", "was not answered".to_owned(), block.name.to_string()))
-            }
-        });
-        if outcome.is_err() {
-            match raw {
-                Some(raw) => rejects.extend_from_slice(&raw),
-                None => rejects.extend(format.raw(block, index)),
-            }
-            if !matches!(block.data, Data::Pages(_)) {
-                end_line(rejects);
-            }
-        }
-        answered.push(Answered { outcome, carried });
-    }
-    Ok(answered)
-}
-
-/// What is set aside next begins a line of its own.
-fn end_line(bytes: &mut Vec<u8>) {
-    if bytes.last().is_some_and(|byte| *byte != b'\n') {
-        bytes.push(b'\n');
-    }
-}
-
-/// Moves every span of the body behind `before`, so that it points into the whole page.
-fn shift(record: &mut Record, before: &str, unit: OffsetUnit) {
-    if before.is_empty() {
-        return;
-    }
-    let units = match unit {
-        OffsetUnit::Bytes => before.len(),
-        OffsetUnit::Codepoints => before.chars().count(),
-        OffsetUnit::Utf16 => before.chars().map(char::len_utf16).sum(),
-    };
-    let units = u32::try_from(units).unwrap_or(u32::MAX);
-    let mut shift = |place: &mut Place| {
-        if place.field == Field::Body {
-            place.start = place.start.saturating_add(units);
-            place.end = place.end.saturating_add(units);
-        }
-    };
-    for span in record.mentions.iter_mut().flat_map(|mention| &mut mention.spans) {
-        shift(&mut span.place);
-    }
-    record.ambiguous.iter_mut().flat_map(|ambiguous| &mut ambiguous.spans).for_each(&mut shift);
-    record.rejected.iter_mut().for_each(|rejected| shift(&mut rejected.span));
+    (block.former, block.number) = (former.take(records)?, *number);
+    *number += records as u64;
+    Ok(Some(block))
 }

@@ -26,6 +26,8 @@ pub struct Tally {
     pub ambiguous: u64,
     /// Records set aside.
     pub set_aside: u64,
+    /// Articles of these that were taken from the output of an earlier run.
+    pub kept: u64,
     /// Files of folders that were not read: their extension tells no format.
     pub left_out: u64,
     /// By token id; by name for what is no token.
@@ -102,6 +104,7 @@ impl Tally {
     /// Adds what was counted in the stretch behind this one.
     pub(super) fn add(&mut self, next: Self) {
         self.articles += next.articles;
+        self.kept += next.kept;
         self.mentions += next.mentions;
         self.ambiguous += next.ambiguous;
         self.set_aside += next.set_aside;

@@ -1,104 +1,132 @@
 //! What differs between two catalogs, named. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::file::{AssetRecord, BlockerRecord, CatalogFile};
 
-/// One difference.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Only the second catalog has this asset (id, ticker, name).
-    AssetAdded(String, String, String),
-    /// Only the first one has it.
-    AssetRemoved(String, String, String),
-    /// A field of an asset: id, field, before, after. Lists tell only what was added or removed.
-    Asset(String, String, Option<String>, Option<String>),
-    /// Only the second catalog has this blocker.
-    BlockerAdded(String),
-    /// Only the first one has it.
-    BlockerRemoved(String),
-    /// A field of a blocker: text, field, before, after.
-    Blocker(String, String, Option<String>, Option<String>),
+/// One difference. A list tells each item that came or went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it is about.
+    pub subject: Subject,
+    /// The asset's id, the blocker's text or the ticker.
+    pub id: String,
+    /// Which of its fields. `None`: the whole, which came, went or was pinned anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// As it was; `None`: it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// As it is now; `None`: it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// What a difference is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// An asset.
+    Asset,
+    /// A blocker.
+    Blocker,
     /// Whom a ticker is pinned to.
-    Pin(String, Option<String>, Option<String>),
+    Pin,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moved =
-            |f: &mut fmt::Formatter<'_>, what: &str, before: &Option<String>, after: &Option<String>| match (
-                before, after,
-            ) {
-                (Some(before), Some(after)) => write!(f, "~ {what}: {before} -> {after}"),
-                (None, Some(after)) => write!(f, "~ {what}: + {after}"),
-                (Some(before), None) => write!(f, "~ {what}: - {before}"),
-                (None, None) => Ok(()),
-            };
-        match self {
-            Self::AssetAdded(id, symbol, name) => write!(f, "+ asset {id} ({symbol}, {name})"),
-            Self::AssetRemoved(id, symbol, name) => write!(f, "- asset {id} ({symbol}, {name})"),
-            Self::Asset(id, field, before, after) => moved(f, &format!("asset {id} {field}"), before, after),
-            Self::BlockerAdded(text) => write!(f, "+ blocker `{text}`"),
-            Self::BlockerRemoved(text) => write!(f, "- blocker `{text}`"),
-            Self::Blocker(text, field, before, after) => {
-                moved(f, &format!("blocker `{text}` {field}"), before, after)
+        let name = match self.subject {
+            Subject::Asset => format!("asset {}", self.id),
+            Subject::Blocker => format!("blocker `{}`", self.id),
+            Subject::Pin => format!("pin {}", self.id),
+        };
+        match (&self.field, &self.before, &self.after) {
+            (None, None, Some(after)) => write!(f, "+ {name} ({after})"),
+            (None, Some(before), None) => write!(f, "- {name} ({before})"),
+            (None, before, after) => {
+                write!(f, "~ {name}: {} -> {}", told(before.as_deref()), told(after.as_deref()))
             }
-            Self::Pin(symbol, before, after) => moved(f, &format!("pin {symbol}"), before, after),
+            (Some(field), None, Some(after)) => write!(f, "~ {name} {field}: + {after}"),
+            (Some(field), Some(before), None) => write!(f, "~ {name} {field}: - {before}"),
+            (Some(field), before, after) => {
+                write!(f, "~ {name} {field}: {} -> {}", told(before.as_deref()), told(after.as_deref()))
+            }
         }
     }
+}
+
+fn told(value: Option<&str>) -> &str {
+    value.unwrap_or("nothing")
 }
 
 /// Everything that differs, assets first, in the order of the second catalog.
 pub fn diff(before: &CatalogFile, after: &CatalogFile) -> Vec<Change> {
     let mut changes = Vec::new();
-    let old: BTreeMap<&str, &AssetRecord> =
-        before.assets.iter().map(|asset| (asset.id.as_str(), asset)).collect();
-    let new: BTreeMap<&str, &AssetRecord> =
-        after.assets.iter().map(|asset| (asset.id.as_str(), asset)).collect();
-    for asset in &after.assets {
-        match old.get(asset.id.as_str()) {
-            None => {
-                changes.push(Change::AssetAdded(asset.id.clone(), asset.symbol.clone(), asset.name.clone()))
-            }
-            Some(old) => fields(*old, asset, |field, before, after| {
-                changes.push(Change::Asset(asset.id.clone(), field, before, after));
-            }),
-        }
-    }
-    for asset in before.assets.iter().filter(|asset| !new.contains_key(asset.id.as_str())) {
-        changes.push(Change::AssetRemoved(asset.id.clone(), asset.symbol.clone(), asset.name.clone()));
-    }
-    let old: BTreeMap<&str, &BlockerRecord> = before.blockers.iter().map(|b| (b.text.as_str(), b)).collect();
-    let new: BTreeMap<&str, &BlockerRecord> = after.blockers.iter().map(|b| (b.text.as_str(), b)).collect();
-    for (text, blocker) in &new {
-        match old.get(text) {
-            None => changes.push(Change::BlockerAdded((*text).to_owned())),
-            Some(old) => fields(*old, *blocker, |field, before, after| {
-                changes.push(Change::Blocker((*text).to_owned(), field, before, after));
-            }),
-        }
-    }
-    let removed = old.keys().filter(|text| !new.contains_key(*text));
-    changes.extend(removed.map(|text| Change::BlockerRemoved((*text).to_owned())));
-    let symbols: std::collections::BTreeSet<_> = before.pin.keys().chain(after.pin.keys()).collect();
+    records(
+        (Subject::Asset, &before.assets, &after.assets),
+        |asset: &AssetRecord| (asset.id.as_str(), format!("{}, {}", asset.symbol, asset.name)),
+        &mut changes,
+    );
+    records(
+        (Subject::Blocker, &before.blockers, &after.blockers),
+        |blocker: &BlockerRecord| (blocker.text.as_str(), word_of(&blocker.kind)),
+        &mut changes,
+    );
+    let symbols: BTreeSet<_> = before.pin.keys().chain(after.pin.keys()).collect();
     for symbol in symbols {
-        let (before, after) = (before.pin.get(symbol), after.pin.get(symbol));
+        let (before, after) = (before.pin.get(symbol).cloned(), after.pin.get(symbol).cloned());
         if before != after {
-            changes.push(Change::Pin(symbol.clone(), before.cloned(), after.cloned()));
+            changes.push(Change { subject: Subject::Pin, id: symbol.clone(), field: None, before, after });
         }
     }
     changes
 }
 
-/// Compares two records field by field as they are written, so that a new field is never forgotten here.
-fn fields<T: serde::Serialize>(
-    before: &T,
-    after: &T,
-    mut tell: impl FnMut(String, Option<String>, Option<String>),
+/// Records that came, went or changed; `name` gives the id of one and what to call it.
+fn records<T: Serialize>(
+    (subject, before, after): (Subject, &[T], &[T]),
+    name: impl Fn(&T) -> (&str, String),
+    changes: &mut Vec<Change>,
 ) {
+    let ids = |records| -> BTreeMap<String, &T> {
+        <[T]>::iter(records).map(|record| (name(record).0.to_owned(), record)).collect()
+    };
+    let (old, new) = (ids(before), ids(after));
+    for record in after {
+        let (id, called) = name(record);
+        let change = |field, before, after| Change { subject, id: id.to_owned(), field, before, after };
+        match old.get(id) {
+            None => changes.push(change(None, None, Some(called))),
+            Some(old) => fields(*old, record, |field, before, after| {
+                changes.push(change(Some(field), before, after));
+            }),
+        }
+    }
+    for record in before {
+        let (id, called) = name(record);
+        if !new.contains_key(id) {
+            changes.push(Change {
+                subject,
+                id: id.to_owned(),
+                field: None,
+                before: Some(called),
+                after: None,
+            });
+        }
+    }
+}
+
+fn word_of(value: &impl Serialize) -> String {
+    serde_json::to_value(value).map_or_else(|_| String::new(), |value| word(&value))
+}
+
+/// Compares two records field by field as they are written, so that a new field is never forgotten here.
+fn fields<T: Serialize>(before: &T, after: &T, mut tell: impl FnMut(String, Option<String>, Option<String>)) {
     let (Ok(Value::Object(before)), Ok(Value::Object(after))) =
         (serde_json::to_value(before), serde_json::to_value(after))
     else {
@@ -132,7 +160,7 @@ fn fields<T: serde::Serialize>(
                     value.and_then(Value::as_object).cloned().unwrap_or(none.clone())
                 };
                 let (old, new) = (map(old), map(new));
-                let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
+                let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
                 for key in keys.into_iter().filter(|key| old.get(*key) != new.get(*key)) {
                     tell(format!("{field}.{key}"), old.get(key).map(word), new.get(key).map(word));
                 }
@@ -164,7 +192,7 @@ mod tests {
             "[[asset]]\nid = \"a\"\nsymbol = \"AA\"\nname = \"Alpha\"\n{}context = [\"chain\"]\n\
              markets = {{ coingecko = \"a\", binance = \"A\" }}\n[[asset]]\nid = \"c\"\nsymbol = \"C\"\nname = \"Gamma\"\n{asset}\
              [[blocker]]\ntext = \"Alphabet\"\nkind = \"company\"\ncase = \"any\"\n",
-            asset.replace('c', "c").replace("\"c\"", "\"b\"")
+            asset.replace("\"c\"", "\"b\"")
         ));
         let told: Vec<_> = diff(&before, &after).iter().map(ToString::to_string).collect();
         for change in [
@@ -175,9 +203,9 @@ mod tests {
             "~ asset a context: + chain",
             "+ asset c (C, Gamma)",
             "- asset b (B, Beta)",
-            "+ blocker `Alphabet`",
-            "- blocker `Alpha Centauri`",
-            "~ pin A: - a",
+            "+ blocker `Alphabet` (company)",
+            "- blocker `Alpha Centauri` (place)",
+            "- pin A (a)",
         ] {
             assert!(told.iter().any(|told| told == change), "{change} in {told:#?}");
         }

@@ -4,6 +4,7 @@
 //! options give the same answer on every platform and thread.
 
 mod blocks;
+mod changes;
 mod detector;
 mod evidence;
 mod explain;
@@ -23,6 +24,7 @@ mod words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use changes::Changes;
 pub use detector::{Detection, Detector, Found, Meant, Place, Shared, Turned};
 pub use evidence::{Confidence, Evidence, EvidenceSet, Weights};
 pub use explain::Why;

@@ -140,6 +140,12 @@ impl Format for Csv {
         }
         parsed
     }
+
+    fn count(&self, block: &Block) -> usize {
+        let Data::Text(text) = &block.data else { return 0 };
+        let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_slice());
+        reader.into_byte_records().filter(Result::is_ok).count()
+    }
 }
 
 /// A position in a block is one in memory.

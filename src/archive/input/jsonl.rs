@@ -94,13 +94,22 @@ impl Format for JsonLines {
         let Data::Text(text) = &block.data else { return Vec::new() };
         let lines = text.split_inclusive(|byte| *byte == b'\n').zip(block.line + 1..);
         lines
-            .filter(|(line, _)| !line.iter().all(u8::is_ascii_whitespace))
+            .filter(|(line, _)| !is_blank(line))
             .map(|(raw, line)| {
                 let (article, carried) = parse_line(raw, &block.name, line, reading);
                 Parsed { article, carried, raw: Some(Cow::Borrowed(raw)), line }
             })
             .collect()
     }
+
+    fn count(&self, block: &Block) -> usize {
+        let Data::Text(text) = &block.data else { return 0 };
+        text.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_blank(line)).count()
+    }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(u8::is_ascii_whitespace)
 }
 
 fn parse_line<'b>(

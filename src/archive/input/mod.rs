@@ -84,6 +84,9 @@ pub(super) trait Format: Send + Sync {
     /// The records of a block, in order.
     fn parse<'b>(&self, block: &'b Block, reading: &Reading) -> Vec<Parsed<'b>>;
 
+    /// How many records a block has, without parsing them.
+    fn count(&self, block: &Block) -> usize;
+
     /// The record of a block at `index` as it is set aside, where it has no bytes of its own.
     fn raw(&self, _block: &Block, _index: usize) -> Vec<u8> {
         Vec::new()
@@ -309,6 +312,14 @@ impl<'f> Reader<'f> {
     }
 
     fn block(&self, name: Arc<str>, line: u64, data: Data, after: Option<Position>) -> Block {
-        Block { name, line, data, after, read: self.read.load(Ordering::Relaxed) }
+        Block {
+            name,
+            line,
+            data,
+            former: Vec::new(),
+            number: 0,
+            after,
+            read: self.read.load(Ordering::Relaxed),
+        }
     }
 }

@@ -61,6 +61,11 @@ impl Format for Pages {
         };
         pages.iter().map(parse).collect()
     }
+
+    fn count(&self, block: &Block) -> usize {
+        let Data::Pages(pages) = &block.data else { return 0 };
+        pages.len()
+    }
 }
 
 fn article(name: String, text: &str, html: bool, region: Region) -> Article {

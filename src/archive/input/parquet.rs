@@ -123,6 +123,11 @@ impl Format for Parquet {
             .collect()
     }
 
+    fn count(&self, block: &Block) -> usize {
+        let Data::Rows(batch) = &block.data else { return 0 };
+        batch.num_rows()
+    }
+
     fn raw(&self, block: &Block, row: usize) -> Vec<u8> {
         let Data::Rows(batch) = &block.data else { return Vec::new() };
         let mut line = b"{".to_vec();

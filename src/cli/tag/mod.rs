@@ -2,6 +2,7 @@
 //!
 //! Owns which of them it is and what the run ends with; options, tagging and reporting are files of their own.
 
+mod before;
 mod local;
 mod options;
 mod remote;
@@ -14,10 +15,11 @@ use std::process::ExitCode;
 use super::{EXIT_PART, Global, complain, fail, warn};
 use crate::annotate::Record;
 use crate::archive::{
-    Annotator, ArchiveError, Destination, Input, Inputs, Job, Tally, is_unfinished, rejected_path,
+    Annotator, ArchiveError, Destination, Input, Inputs, Job, Previous, Tally, is_unfinished, rejected_path,
     run as run_archive, write_table,
 };
 use crate::mention::{Detector, Document};
+use before::Before;
 use local::{LiveQuotes, Local};
 use options::QuotesArg;
 pub(super) use options::TagArgs;
@@ -60,7 +62,7 @@ fn tag(global: &Global, args: &TagArgs) -> Result<u64, ArchiveError> {
         let (catalog, detector) = (versions.catalog.clone(), versions.detector.clone());
         return match source {
             Source::Words(words) => answer_words(args, |document| one(&remote, document), words),
-            Source::Files(inputs) => tag_files(&remote, (catalog, detector), inputs, quotes, args),
+            Source::Files(inputs) => tag_files(&remote, (catalog, detector), None, inputs, quotes, args),
         };
     }
     let detector = Detector::new(config.catalog.load().map_err(refused)?);
@@ -76,7 +78,8 @@ fn tag(global: &Global, args: &TagArgs) -> Result<u64, ArchiveError> {
             if let Some(quotes) = &local.quotes {
                 quotes.first_round();
             }
-            tag_files(&local, versions, inputs, quotes, args)
+            let before = Before::new(args, quotes, local.detector.catalog())?;
+            tag_files(&local, versions, before.as_ref(), inputs, quotes, args)
         }
     }
 }
@@ -117,12 +120,23 @@ fn answer_words(
 fn tag_files(
     annotator: &dyn Annotator,
     (catalog, detector): (String, String),
+    before: Option<&Before>,
     inputs: Inputs,
     quotes: QuotesArg,
     args: &TagArgs,
 ) -> Result<u64, ArchiveError> {
     let stdout = io::stdout();
-    let mut identity = vec![("the catalog".to_owned(), catalog), ("the detector".to_owned(), detector)];
+    let mut identity =
+        vec![("the catalog".to_owned(), catalog.clone()), ("the detector".to_owned(), detector.clone())];
+    identity.extend(before.map(|before| ("--previous".to_owned(), before.output.display().to_string())));
+    let may_touch = |document: &Document| before.is_none_or(|before| before.changes.may_touch(document));
+    let previous = before.map(|before| Previous {
+        output: before.output.clone(),
+        catalog_before: before.catalog.clone(),
+        catalog,
+        detector,
+        may_touch: &may_touch,
+    });
     identity.extend(args.identity(quotes));
     let job = Job {
         inputs,
@@ -132,6 +146,7 @@ fn tag_files(
         annotator,
         offset_unit: args.options().offset_unit,
         identity,
+        previous,
         resume: args.resume,
         tuning: args.tuning(),
     };

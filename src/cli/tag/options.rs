@@ -37,6 +37,7 @@ Examples:
   cointag tag archive.parquet -o tagged.parquet --resume      go on where a run was stopped, or start
   cointag tag news/ 'old/**/*.htm' -o report.html      what is mentioned in folders of pages, as one page
   cointag tag posts.csv --map text=body,published_at=date -o tagged.csv
+  cointag tag archive.jsonl --previous old.jsonl --previous-catalog old.toml -o new.jsonl
   cointag tag archive.jsonl -o tagged.jsonl --server tagger.example:50051 --jobs 8
   zcat archive.jsonl.gz | cointag tag - --format table
 
@@ -73,6 +74,13 @@ pub(in crate::cli) struct TagArgs {
     /// Go on with the run that was writing the same FILE; start if there is none
     #[arg(long)]
     pub(super) resume: bool,
+    /// Keep what a new catalog cannot change from the output of an earlier run over the same input, in JSON Lines and
+    /// made with the same options
+    #[arg(long, value_name = "FILE", requires = "previous_catalog", conflicts_with = "server")]
+    pub(super) previous: Option<PathBuf>,
+    /// The catalog of that run, from `catalog export`
+    #[arg(long, value_name = "FILE", requires = "previous")]
+    pub(super) previous_catalog: Option<PathBuf>,
     /// Threads that tag [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,

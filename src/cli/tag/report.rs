@@ -116,6 +116,9 @@ fn summary(tally: &Tally, time: Duration) -> String {
         grouped(tally.ambiguous),
         grouped(tally.set_aside)
     );
+    if tally.kept > 0 {
+        text.push_str(&format!("  {} of them kept from the earlier output\n", grouped(tally.kept)));
+    }
     let top = tally.top(TOP);
     let width = top.iter().map(|(_, token)| token.label.chars().count()).max().unwrap_or(0);
     let most = top.first().map_or(1, |(_, token)| token.mentions.max(1));

@@ -1,6 +1,7 @@
 //! Whole archives through the library: every format in and out, and going on after any end.
 
 mod formats;
+mod previous;
 mod resume;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ fn job<'a>(inputs: &[&Path], format: OutputFormat, annotator: &'a dyn Annotator)
         annotator,
         offset_unit: OffsetUnit::Bytes,
         identity: Vec::new(),
+        previous: None,
         resume: false,
         tuning: Tuning { jobs: 2, block_bytes: 512, checkpoint_every: Duration::ZERO },
     }

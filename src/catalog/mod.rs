@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 pub use check::{Problem, check};
-pub use diff::{Change, diff};
+pub use diff::{Change, Subject, diff};
 pub use file::{
     AliasKind, AliasRecord, AssetRecord, BlockerKind, BlockerRecord, CaseRule, CatalogFile, Category, Class,
     FormerRecord,

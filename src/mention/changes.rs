@@ -10,7 +10,7 @@ use super::html::visible_text;
 use super::lexicon::Lexicon;
 use super::scan::scan;
 use super::{ContentType, Document, words};
-use crate::catalog::{AssetRecord, Catalog, CatalogFile, Change, diff};
+use crate::catalog::{AssetRecord, Catalog, CatalogFile, Subject, diff};
 
 /// What changed between two catalogs, ready to be looked for.
 #[derive(Debug)]
@@ -30,28 +30,23 @@ impl Changes {
         let shared = [shared_surfaces(before.file()), shared_surfaces(after.file())];
         let (mut ids, mut texts) = (BTreeSet::new(), BTreeSet::new());
         for change in &changes {
-            match change {
-                Change::AssetAdded(id, _, _) | Change::AssetRemoved(id, _, _) => {
-                    ids.insert(id.as_str());
-                }
+            match (change.subject, change.field.as_deref()) {
                 // A rank decides only between two that share a spelling.
-                Change::Asset(id, field, _, _) if field == "rank" => {
-                    if shared.iter().any(|shared| shared.contains(id.as_str())) {
-                        ids.insert(id);
+                (Subject::Asset, Some("rank")) => {
+                    if shared.iter().any(|shared| shared.contains(change.id.as_str())) {
+                        ids.insert(change.id.as_str());
                     }
                 }
-                Change::Asset(id, field, _, _) => {
-                    if !UNREAD.contains(&field.split('.').next().unwrap_or(field)) {
-                        ids.insert(id);
-                    }
+                (Subject::Asset, Some(field))
+                    if UNREAD.contains(&field.split('.').next().unwrap_or(field)) => {}
+                (Subject::Asset, _) => {
+                    ids.insert(change.id.as_str());
                 }
-                Change::BlockerAdded(text)
-                | Change::BlockerRemoved(text)
-                | Change::Blocker(text, _, _, _) => {
-                    texts.insert(text.as_str());
+                (Subject::Blocker, _) => {
+                    texts.insert(change.id.as_str());
                 }
                 // A pin decides what a person means who asks by ticker.
-                Change::Pin(_, _, _) => {}
+                (Subject::Pin, _) => {}
             }
         }
         let mut file = CatalogFile { assets: Vec::new(), blockers: Vec::new(), ..after.file().clone() };

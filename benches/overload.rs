@@ -1,6 +1,7 @@
 //! What is left of the useful work when more is asked than the server can do: goodput at 1x, 2x and 4x of capacity.
 //!
-//!     cargo bench --bench overload
+//!     cargo bench --bench overload                    with the default of `limits.queue_wait_max`
+//!     cargo bench --bench overload -- 20 100 500      with each of these, in milliseconds
 //!
 //! Client and server share the machine, so the figures are low; their ratio is the point. An answer counts if it is
 //! OK within [`DEADLINE`] of the moment it was due.
@@ -28,9 +29,20 @@ const ROUND: Duration = Duration::from_secs(5);
 const CONNECTIONS: usize = 16;
 
 fn main() {
+    let asked: Vec<_> =
+        std::env::args().filter_map(|arg| arg.parse().ok().map(Duration::from_millis)).collect();
+    let waits = if asked.is_empty() { vec![Config::default().limits.queue_wait_max] } else { asked };
+    for wait in waits {
+        println!("queue_wait_max {wait:?}");
+        curve(wait);
+    }
+}
+
+fn curve(queue_wait_max: Duration) {
     let serving = tokio::runtime::Runtime::new().unwrap();
     let server = serving.block_on(async {
         let mut config = Config::default();
+        config.limits.queue_wait_max = queue_wait_max;
         config.grpc.listen = ([127, 0, 0, 1], 0).into();
         config.http.listen = ([127, 0, 0, 1], 0).into();
         config.market.sources = Vec::new();
@@ -52,8 +64,8 @@ fn main() {
             let round = offer(&channels, capacity * f64::from(factor)).await;
             peak = peak.max(round.good);
             println!(
-                "{factor}x  offered {:.0}/s  good {:.0}/s ({:.2} of the peak)  refused {:.0}/s  too late {:.0}/s  p50 {:?}  p99 {:?}",
-                round.offered, round.good, round.good / peak, round.refused, round.late, round.p50, round.p99,
+                "{factor}x  offered {:.0}/s  good {:.0}/s ({:.2} of the peak)  refused {:.0}/s + {:.0}/s by the transport  too late {:.0}/s  p50 {:?}  p99 {:?}",
+                round.offered, round.good, round.good / peak, round.refused, round.unseen, round.late, round.p50, round.p99,
             );
         }
     });
@@ -93,6 +105,7 @@ struct Round {
     offered: f64,
     good: f64,
     refused: f64,
+    unseen: f64,
     late: f64,
     p50: Duration,
     p99: Duration,
@@ -109,13 +122,14 @@ async fn offer(channels: &[Channel], rate: f64) -> Round {
         while f64::from(count) < started.elapsed().as_secs_f64() * rate {
             let mut client = TaggerServiceClient::new(channels[count as usize % channels.len()].clone());
             let due = Instant::now();
-            calls.spawn(async move {
-                (client.tag(request()).await.map(drop).map_err(|s| s.code()), due.elapsed())
-            });
+            calls.spawn(
+                async move { (client.tag(request()).await.map(drop).map_err(Box::new), due.elapsed()) },
+            );
             count += 1;
         }
     }
-    let (mut good, mut refused, mut late, mut times) = (0_u32, 0_u32, 0_u32, Vec::new());
+    let (mut good, mut refused, mut unseen, mut late) = (0_u32, 0_u32, 0_u32, 0_u32);
+    let mut times = Vec::new();
     while let Some(call) = calls.join_next().await {
         match call.unwrap() {
             (Ok(()), took) if took <= DEADLINE => {
@@ -123,8 +137,10 @@ async fn offer(channels: &[Channel], rate: f64) -> Round {
                 times.push(took);
             }
             (Ok(()), _) => late += 1,
-            (Err(tonic::Code::ResourceExhausted), _) => refused += 1,
-            (Err(code), _) => panic!("{code}"),
+            (Err(status), _) if status.code() == tonic::Code::ResourceExhausted => refused += 1,
+            // More calls on one connection than it may hold: the transport refuses them before we see them.
+            (Err(status), _) if format!("{status:?}").contains("REFUSED_STREAM") => unseen += 1,
+            (Err(status), _) => panic!("{status:?}"),
         }
     }
     times.sort_unstable();
@@ -134,6 +150,7 @@ async fn offer(channels: &[Channel], rate: f64) -> Round {
         offered: per_s(count),
         good: per_s(good),
         refused: per_s(refused),
+        unseen: per_s(unseen),
         late: per_s(late),
         p50: at(50),
         p99: at(99),

@@ -69,6 +69,9 @@ pub struct PlacedSpan {
     pub confidence: f64,
     /// What spoke for and against it.
     pub evidence: Vec<String>,
+    /// CAIP-19 id of the token on its chain, where a contract address stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caip19: Option<String>,
 }
 
 /// How a [`PlacedSpan`] is read: a flattened one would be held in between, field by field.
@@ -80,12 +83,14 @@ struct FlatSpan {
     surface: String,
     confidence: f64,
     evidence: Vec<String>,
+    #[serde(default)]
+    caip19: Option<String>,
 }
 
 impl From<FlatSpan> for PlacedSpan {
     fn from(span: FlatSpan) -> Self {
-        let FlatSpan { field, start, end, surface, confidence, evidence } = span;
-        Self { place: Place { field, start, end, surface }, confidence, evidence }
+        let FlatSpan { field, start, end, surface, confidence, evidence, caip19 } = span;
+        Self { place: Place { field, start, end, surface }, confidence, evidence, caip19 }
     }
 }
 
@@ -170,6 +175,7 @@ pub fn annotate(
                     place: shared.place.clone(),
                     confidence: confidence.fraction(),
                     evidence: vec!["shared_symbol".to_owned()],
+                    caip19: None,
                 },
             );
         }
@@ -308,5 +314,6 @@ fn span(found: &mention::Found) -> PlacedSpan {
         place: found.place.clone(),
         confidence: found.confidence.fraction(),
         evidence: found.evidence.names(),
+        caip19: found.caip19.clone(),
     }
 }

@@ -152,7 +152,7 @@ impl Server {
         let state_dir = config.state_dir.as_deref();
         let markets = Markets::new(catalog, &config.market, &config.quotes, state_dir, clock.clone())?;
         let api = Current::new(Api::new(detector, markets.clone(), config.limits.clone()));
-        let readiness = Readiness::default();
+        let readiness = Readiness::new(clock.clone());
         let (stop, background) = (CancellationToken::new(), CancellationToken::new());
 
         let tls = Tls::load(&config.tls)?;
@@ -174,7 +174,7 @@ impl Server {
         tokio::spawn(guard.clone().watch_lag(background.clone()));
         let secrets = Secrets::new(config, tls, guard, metrics.clone());
         tokio::spawn(secrets.watch(config.security.reload_every, background.clone()));
-        tokio::spawn(beat(readiness.clone(), background.clone()));
+        tokio::spawn(beat(readiness.clone(), api.clone(), clock.clone(), background.clone()));
         tokio::spawn(become_ready(markets.clone(), readiness.clone(), config.health.first_quotes_wait));
         Ok(Self {
             addrs,
@@ -299,13 +299,12 @@ async fn become_ready(markets: Markets, readiness: Readiness, at_most: Duration)
     readiness.advance(Stage::Ready);
 }
 
-/// Shows that the runtime still moves.
-async fn beat(readiness: Readiness, stop: CancellationToken) {
-    let mut beats = tokio::time::interval(BEAT);
+/// Shows that the runtime still moves, and tells whether the refresh loops do.
+async fn beat(readiness: Readiness, api: Current, clock: Clock, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = beats.tick() => readiness.beat(),
+            () = clock.sleep_until(clock.tick() + BEAT) => readiness.beat(api.get().refresh_moves()),
         }
     }
 }

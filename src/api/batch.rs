@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Api, DocumentFields, Error, ItemError, TagOptions, TagRequest};
+use super::{Api, DocumentFields, Error, ItemError, QuoteMode, TagOptions, TagRequest};
 use crate::annotate::Record;
 
 /// Documents and how to answer about each.
@@ -43,9 +43,14 @@ impl Api {
         self.check_batch(&documents)?;
         let started = Instant::now();
         let mut results = Vec::with_capacity(documents.len());
+        let at_publication = options.quotes == QuoteMode::AtPublication;
+        let published_at: Vec<_> =
+            documents.iter().map(|document| document.as_ref().ok()?.published_at).collect();
         for (place, document) in documents.into_iter().enumerate() {
             let waited_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
-            let quote_wait_ms = options.quote_wait_ms.saturating_sub(waited_ms);
+            // The past of all documents is fetched together, below: many points fit into one call.
+            let quote_wait_ms =
+                if at_publication { 0 } else { options.quote_wait_ms.saturating_sub(waited_ms) };
             let result = match document {
                 Ok(document) => {
                     let options = TagOptions { quote_wait_ms, ..options.clone() };
@@ -60,6 +65,13 @@ impl Api {
             });
             // Others get their turn, and a deadline that has passed ends the work here.
             tokio::task::yield_now().await;
+        }
+        if at_publication && options.quote_wait_ms > 0 {
+            let records = results.iter_mut().zip(published_at).filter_map(|(result, at)| match result {
+                TagResult::Response(record) => Some((&mut **record, at)),
+                TagResult::Error(_) => None,
+            });
+            self.await_past(records.collect(), &options).await?;
         }
         Ok(BatchTag { results })
     }

@@ -26,7 +26,9 @@ impl Current {
     /// Puts other knowledge in force; limits and counters stay. `markets` must have been made for the catalog
     /// of `detector`.
     pub fn replace(&self, detector: Arc<Detector>, markets: Markets) {
-        let api = Api { detector, markets, ..Api::clone(&self.get()) };
+        let before = self.get();
+        let known = before.known.and(detector.catalog());
+        let api = Api { detector, known, markets, ..Api::clone(&before) };
         self.0.store(Arc::new(api));
     }
 }

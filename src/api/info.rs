@@ -38,6 +38,7 @@ pub struct LimitsInfo {
     pub quote_tokens_max: u32,
     pub page_size_max: u32,
     pub requests_in_flight_max: u32,
+    pub bytes_in_flight_max: u32,
     pub queue_wait_max_ms: u32,
     pub deadline_max_ms: u32,
     pub streams_per_connection_max: u32,
@@ -69,6 +70,13 @@ pub struct SourceStatus {
     pub calls_per_minute: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_month: Option<u32>,
+    pub calls_this_minute: u32,
+    pub calls_this_month: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_left_this_month: Option<u32>,
+    pub every_s: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_call: Option<Timestamp>,
 }
 
 impl Api {
@@ -98,6 +106,7 @@ impl From<&Limits> for LimitsInfo {
             quote_tokens_max: limits.quote_tokens_max,
             page_size_max: limits.page_size_max,
             requests_in_flight_max: limits.requests_in_flight_max,
+            bytes_in_flight_max: limits.bytes_in_flight_max,
             queue_wait_max_ms: millis(limits.queue_wait_max),
             deadline_max_ms: millis(limits.deadline_max),
             streams_per_connection_max: limits.streams_per_connection_max,
@@ -127,6 +136,11 @@ impl From<SourceInfo> for SourceStatus {
             calls_total: u32::try_from(source.calls_total).unwrap_or(u32::MAX),
             calls_per_minute: source.calls_per_minute,
             calls_per_month: source.calls_per_month,
+            calls_this_minute: source.calls_this_minute,
+            calls_this_month: source.calls_this_month,
+            calls_left_this_month: source.calls_left_this_month,
+            every_s: source.every_s,
+            next_call: source.next_call,
         }
     }
 }

@@ -31,6 +31,9 @@ pub struct Config {
     /// Most requests that are answered or wait for their turn at one time, on both faces: each holds its
     /// message in memory. One more is refused at once. Health is not counted.
     pub requests_in_flight_max: u32,
+    /// Most bytes that the requests being answered hold together, on both faces: counting requests alone would
+    /// allow a thousand times the longest batch. More is refused while it is read. Not less than one batch.
+    pub bytes_in_flight_max: u32,
     /// A request that waited this long for a thread is refused unread: under overload, answering the oldest
     /// in line means that everybody gets an answer too late.
     #[serde(with = "crate::market::human_duration")]
@@ -71,6 +74,7 @@ impl Default for Config {
             quote_tokens_max: 1000,
             page_size_max: 1000,
             requests_in_flight_max: 1024,
+            bytes_in_flight_max: 128 * 1024 * 1024,
             queue_wait_max: Duration::from_millis(500),
             deadline_max: Duration::from_secs(60),
             streams_per_connection_max: 200,
@@ -98,6 +102,13 @@ impl Config {
         ];
         if let Some((name, _, least)) = counts.iter().find(|(_, value, least)| value < least) {
             return Err(format!("limits.{name} must be at least {least}"));
+        }
+        let longest = self.batch_bytes_max.max(self.document_bytes_max);
+        if self.bytes_in_flight_max < longest {
+            return Err(format!(
+                "limits.bytes_in_flight_max must be at least {longest}, the longest batch (limits.batch_bytes_max) \
+                 or document (limits.document_bytes_max)"
+            ));
         }
         for (name, value) in
             [("deadline_max", self.deadline_max), ("connection_age_max", self.connection_age_max)]

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Api;
+use crate::market::SourceState;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 type Durations = Family<Labels<2>, Histogram, fn() -> Histogram>;
@@ -25,6 +26,7 @@ struct Inner {
     requests: Family<Labels<3>, Counter>,
     durations: Durations,
     in_flight: Family<Labels<1>, Gauge>,
+    held: Gauge,
     refused: Family<Labels<1>, Counter>,
     documents: Counter,
     mentions: Histogram,
@@ -39,6 +41,7 @@ impl Default for Metrics {
             // From half a millisecond to some 16 seconds.
             durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 16))),
             in_flight: Family::default(),
+            held: Gauge::default(),
             refused: Family::default(),
             documents: Counter::default(),
             mentions: Histogram::new([0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0]),
@@ -53,6 +56,12 @@ impl Default for Metrics {
             inner.durations.clone(),
         );
         registry.register("requests_in_flight", "Requests being answered now", inner.in_flight.clone());
+        registry.register_with_unit(
+            "requests_held",
+            "Bytes of the requests being answered now",
+            Unit::Bytes,
+            inner.held.clone(),
+        );
         registry.register("requests_refused", "Requests refused, by limit", inner.refused.clone());
         registry.register("documents", "Documents read", inner.documents.clone());
         registry.register("document_mentions", "Mentions found in one document", inner.mentions.clone());
@@ -71,6 +80,11 @@ impl Metrics {
     /// A request was refused because of this limit.
     pub fn refused(&self, limit: &'static str) {
         self.0.refused.get_or_create(&[("limit", limit.to_owned())]).inc();
+    }
+
+    /// Bytes of the requests being answered; whoever counts them keeps this up to date.
+    pub fn held_bytes(&self) -> Gauge {
+        self.0.held.clone()
     }
 
     /// Something was read again while running, or could not be.
@@ -157,8 +171,8 @@ impl Api {
     fn render_sources(&self, page: &mut Page<'_>, info: &super::ServerInfo) {
         page.family("source_state", "gauge", "1 for the state that a source is in", "");
         for source in &info.sources {
-            for state in ["starting", "ok", "backing_off", "disabled"] {
-                let labels = [("source", source.name.as_str()), ("state", state)];
+            for state in SourceState::ALL.map(|state| state.to_string()) {
+                let labels = [("source", source.name.as_str()), ("state", &state)];
                 page.row("source_state", &labels, f64::from(u8::from(source.state == state)));
             }
         }
@@ -166,6 +180,7 @@ impl Api {
         for source in &info.sources {
             page.row("source_calls_total", &[("source", &source.name)], f64::from(source.calls_total));
         }
+        self.render_budgets(page, info);
         page.family(
             "source_last_success_timestamp_seconds",
             "gauge",
@@ -177,6 +192,37 @@ impl Api {
                 let labels = [("source", source.name.as_str())];
                 page.row("source_last_success_timestamp_seconds", &labels, at.as_duration().as_secs_f64());
             }
+        }
+    }
+
+    fn render_budgets(&self, page: &mut Page<'_>, info: &super::ServerInfo) {
+        type Of = fn(&super::SourceStatus) -> Option<u32>;
+        let families: [(&str, &str, Of); 4] = [
+            ("source_calls_this_month", "Calls in this calendar month, kept over restarts", |source| {
+                Some(source.calls_this_month)
+            }),
+            ("source_calls_left_this_month", "What is left of the budget of the month", |source| {
+                source.calls_left_this_month
+            }),
+            ("source_calls_this_minute", "Calls in the last 60 s", |source| Some(source.calls_this_minute)),
+            ("source_calls_per_minute", "Most calls a minute", |source| Some(source.calls_per_minute)),
+        ];
+        for (name, help, of) in families {
+            page.family(name, "gauge", help, "");
+            for source in &info.sources {
+                if let Some(value) = of(source) {
+                    page.row(name, &[("source", &source.name)], f64::from(value));
+                }
+            }
+        }
+        page.family("source_interval_seconds", "gauge", "From one call to the next", "seconds");
+        for source in &info.sources {
+            page.row("source_interval_seconds", &[("source", &source.name)], source.every_s);
+        }
+        page.family("past_calls", "counter", "Calls for prices of the past", "");
+        for (source, calls) in self.markets.history().calls() {
+            let calls = f64::from(u32::try_from(calls).unwrap_or(u32::MAX));
+            page.row("past_calls_total", &[("source", source)], calls);
         }
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Error, Limits};
+use super::{Api, Error, Limits, past};
 use crate::catalog::{AssetRecord, Catalog, SymbolMatch, TokenIndex};
 use crate::market::Markets;
 use crate::market::quote::{QuoteAnswer, QuoteState};
+use crate::market::rates::CURRENCIES;
 
 /// How many tokens of a similar spelling are suggested for one that is not known.
 const SUGGESTIONS: usize = 3;
@@ -21,9 +22,9 @@ pub struct QuotesRequest {
     pub token_ids: Vec<String>,
     /// Tickers as a person types them.
     pub symbols: Vec<String>,
-    /// Only `USD` so far.
+    /// ISO code, BTC or ETH; absent: USD.
     pub currency: Option<String>,
-    /// Not built yet.
+    /// A moment in the past to price at; absent: now.
     pub at: Option<Timestamp>,
     /// How long to wait for prices that are not known yet; capped by the limits.
     pub quote_wait_ms: u32,
@@ -53,7 +54,7 @@ pub struct QuoteItem {
 #[serde(rename_all = "snake_case")]
 pub enum QuoteResult {
     /// The token and what it is worth, which may be unknown.
-    Priced(PricedToken),
+    Priced(Box<PricedToken>),
     /// Nobody, or more than one, goes by that name.
     Error(ItemError),
 }
@@ -113,34 +114,68 @@ pub async fn quote(
     limits: &Limits,
     request: QuotesRequest,
 ) -> Result<Quotes, Error> {
-    let pricing = check(&request, limits)?;
-    let by_id = (request.token_ids.into_iter().enumerate())
-        .map(|(place, id)| (find_id(catalog, &id, &format!("token_ids[{place}]")), id));
-    let by_symbol = (request.symbols.into_iter().enumerate())
-        .map(|(place, symbol)| (find_symbol(catalog, &symbol, &format!("symbols[{place}]")), symbol));
-    let found: Vec<_> = by_id.chain(by_symbol).collect();
-
+    let currency = currency(request.currency.as_deref(), "currency")?;
+    let pricing = Pricing::new(limits, request.quote_wait_ms, request.max_quote_age_s, "max_quote_age_s")?
+        .in_currency(currency);
+    let at = request.at;
+    if at.is_some_and(|at| at > markets.now()) {
+        return Err(Error::invalid("at", "`at` lies in the future; leave it out for the price of now"));
+    }
+    let found = resolve(catalog, limits, request)?;
     let tokens: Vec<TokenIndex> =
         found.iter().filter_map(|(found, _)| found.as_ref().ok().copied()).collect();
     markets.want(&tokens);
-    if !pricing.wait.is_zero() && !tokens.is_empty() {
-        markets.wait_for(&tokens, pricing.wait).await;
+    match at {
+        Some(at) => past::fetch(markets, tokens.iter().map(|token| (*token, at)), pricing.wait).await,
+        None if !pricing.wait.is_zero() && !tokens.is_empty() => {
+            markets.wait_for(&tokens, pricing.wait).await;
+        }
+        None => {}
     }
+    pricing.fetch_rates(markets).await;
     let (snapshot, now) = (markets.snapshot(), markets.now());
     let priced = |token: TokenIndex| {
-        let mut quote = snapshot.answer(token, now);
-        pricing.withhold_too_old(&mut quote);
+        let quote = match at {
+            Some(at) => markets.history().answer(token, at, &snapshot),
+            None => {
+                let mut quote = snapshot.answer(token, now);
+                pricing.withhold_too_old(&mut quote);
+                quote
+            }
+        };
+        let quote = markets.rates().convert(quote, &pricing.currency);
         let TokenRef { token_id, symbol, name, .. } = catalog.asset(token).into();
         PricedToken { token_id, symbol, name, quote }
     };
-    let item = |(found, asked): (Result<TokenIndex, ItemError>, String)| {
-        let result = found.map_or_else(QuoteResult::Error, |token| QuoteResult::Priced(priced(token)));
+    let item = |(found, asked): Found| {
+        let result =
+            found.map_or_else(QuoteResult::Error, |token| QuoteResult::Priced(Box::new(priced(token))));
         QuoteItem { asked, result }
     };
     Ok(Quotes { quotes: found.into_iter().map(item).collect() })
 }
 
-fn check(request: &QuotesRequest, limits: &Limits) -> Result<Pricing, Error> {
+/// What one name asked for means.
+pub(super) type Found = (Result<TokenIndex, ItemError>, String);
+
+/// What each of the names asked for means, ids first.
+///
+/// # Errors
+/// None or too many are asked for.
+pub(super) fn resolve(
+    catalog: &Catalog,
+    limits: &Limits,
+    request: QuotesRequest,
+) -> Result<Vec<Found>, Error> {
+    check(&request, limits)?;
+    let by_id = (request.token_ids.into_iter().enumerate())
+        .map(|(place, id)| (find_id(catalog, &id, &format!("token_ids[{place}]")), id));
+    let by_symbol = (request.symbols.into_iter().enumerate())
+        .map(|(place, symbol)| (find_symbol(catalog, &symbol, &format!("symbols[{place}]")), symbol));
+    Ok(by_id.chain(by_symbol).collect())
+}
+
+fn check(request: &QuotesRequest, limits: &Limits) -> Result<(), Error> {
     let asked = request.token_ids.len() + request.symbols.len();
     let max = limits.quote_tokens_max;
     if asked > max as usize {
@@ -150,11 +185,7 @@ fn check(request: &QuotesRequest, limits: &Limits) -> Result<Pricing, Error> {
     if asked == 0 {
         return Err(Error::invalid("token_ids", "no token is asked for; give `token_ids` or `symbols`"));
     }
-    if request.at.is_some() {
-        return Err(Error::unimplemented("at", "past prices are not built yet; leave `at` out"));
-    }
-    check_currency(request.currency.as_deref(), "currency")?;
-    Pricing::new(limits, request.quote_wait_ms, request.max_quote_age_s, "max_quote_age_s")
+    Ok(())
 }
 
 pub(super) fn find_id(catalog: &Catalog, id: &str, field: &str) -> Result<TokenIndex, ItemError> {
@@ -210,9 +241,23 @@ pub(super) struct Pricing {
     /// How long to wait for prices not known yet.
     pub(super) wait: Duration,
     max_age_s: Option<f64>,
+    pub(super) currency: String,
 }
 
 impl Pricing {
+    pub(super) fn in_currency(self, currency: String) -> Self {
+        Self { currency, ..self }
+    }
+
+    /// Sees to it that the rate is known, where one is needed; waits only if the caller asked to.
+    pub(super) async fn fetch_rates(&self, markets: &Markets) {
+        match (self.currency.as_str(), self.wait.is_zero()) {
+            ("USD", _) => {}
+            (_, true) => markets.rates().want(),
+            (_, false) => markets.rates().wait_for(self.wait).await,
+        }
+    }
+
     pub(super) fn new(
         limits: &Limits,
         wait_ms: u32,
@@ -222,7 +267,7 @@ impl Pricing {
         if max_age_s.is_some_and(|max| max.is_nan() || max < 0.0) {
             return Err(Error::invalid(age_field, "`max_quote_age_s` is a number of seconds, 0 or more"));
         }
-        Ok(Self { wait: limits.wait(wait_ms), max_age_s })
+        Ok(Self { wait: limits.wait(wait_ms), max_age_s, currency: "USD".to_owned() })
     }
 
     /// Takes the price out of an answer that is older than the caller allows; its time stays.
@@ -239,9 +284,19 @@ impl Pricing {
     }
 }
 
-pub(super) fn check_currency(currency: Option<&str>, field: &str) -> Result<(), Error> {
-    match currency {
-        None | Some("" | "USD") => Ok(()),
-        Some(_) => Err(Error::unimplemented(field, "only USD is built so far; leave `currency` out")),
+/// The currency asked for, in capitals; absent: USD.
+///
+/// # Errors
+/// Not one that prices can be told in. `field` is where it stands in the request.
+pub fn currency(asked: Option<&str>, field: &str) -> Result<String, Error> {
+    let asked = asked.unwrap_or_default().trim().to_uppercase();
+    match asked.as_str() {
+        "" => Ok("USD".to_owned()),
+        "USD" => Ok(asked),
+        _ if CURRENCIES.contains(&asked.as_str()) => Ok(asked),
+        _ => {
+            let message = format!("no such currency; known are USD, {}", CURRENCIES.join(", "));
+            Err(Error::invalid(field, message))
+        }
     }
 }

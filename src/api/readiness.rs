@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+
+use crate::market::Clock;
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,11 +30,12 @@ pub struct Readiness {
     pulse: Arc<Pulse>,
 }
 
-/// Signs of life: of the runtime, by a task that beats, and of the refresh loop, by not having ended.
+/// Signs of life: of the runtime, by a task that beats, and of the refresh loops, by what that task sees of them.
 #[derive(Debug)]
 struct Pulse {
-    started: Instant,
+    clock: Clock,
     last_beat_ms: AtomicU64,
+    refresh_moves: AtomicBool,
     is_broken: AtomicBool,
 }
 
@@ -42,18 +45,20 @@ pub const BEAT: Duration = Duration::from_secs(1);
 /// killed.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
 
-impl Default for Readiness {
-    fn default() -> Self {
-        let pulse = Pulse {
-            started: Instant::now(),
-            last_beat_ms: AtomicU64::new(0),
-            is_broken: AtomicBool::new(false),
-        };
-        Self { stages: watch::Sender::new(Stage::Starting), pulse: Arc::new(pulse) }
-    }
-}
-
 impl Readiness {
+    /// Of a process that has just started, by this clock.
+    pub fn new(clock: Clock) -> Self {
+        let pulse = Pulse {
+            last_beat_ms: AtomicU64::new(0),
+            refresh_moves: AtomicBool::new(true),
+            is_broken: AtomicBool::new(false),
+            clock,
+        };
+        let readiness = Self { stages: watch::Sender::new(Stage::Starting), pulse: Arc::new(pulse) };
+        readiness.beat(true);
+        readiness
+    }
+
     /// The stage now.
     pub fn stage(&self) -> Stage {
         *self.stages.borrow()
@@ -63,12 +68,14 @@ impl Readiness {
     pub fn is_alive(&self) -> bool {
         let last = Duration::from_millis(self.pulse.last_beat_ms.load(Ordering::Relaxed));
         !self.pulse.is_broken.load(Ordering::Relaxed)
-            && self.pulse.started.elapsed().saturating_sub(last) < STUCK_AFTER
+            && self.pulse.refresh_moves.load(Ordering::Relaxed)
+            && self.pulse.clock.tick().saturating_sub(last) < STUCK_AFTER
     }
 
-    /// The runtime still moves; to be called every [`BEAT`].
-    pub fn beat(&self) {
-        let now = u64::try_from(self.pulse.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    /// The runtime still moves, and the refresh loops do or do not; to be called every [`BEAT`].
+    pub fn beat(&self, refresh_moves: bool) {
+        let now = u64::try_from(self.pulse.clock.tick().as_millis()).unwrap_or(u64::MAX);
+        self.pulse.refresh_moves.store(refresh_moves, Ordering::Relaxed);
         self.pulse.last_beat_ms.store(now, Ordering::Relaxed);
     }
 
@@ -102,14 +109,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_never_go_back_and_a_broken_heart_is_told() {
-        let readiness = Readiness::default();
+    fn a_heart_that_stops_is_told_and_one_that_beats_again_too() {
+        let clock = Clock::manual("2026-05-18T12:00:00Z".parse().unwrap());
+        let readiness = Readiness::new(clock.clone());
+        clock.advance(STUCK_AFTER - Duration::from_millis(1));
+        assert!(readiness.is_alive());
+        clock.advance(Duration::from_millis(1));
+        assert!(!readiness.is_alive(), "the runtime does not move");
+        readiness.beat(true);
+        assert!(readiness.is_alive());
+        readiness.beat(false);
+        assert!(!readiness.is_alive(), "the refresh loops do not move");
+        readiness.beat(true);
+        assert!(readiness.is_alive());
+    }
+
+    #[test]
+    fn stages_never_go_back_and_a_broken_heart_stays_broken() {
+        let readiness = Readiness::new(Clock::system());
         readiness.advance(Stage::Draining);
         readiness.advance(Stage::Ready);
         assert_eq!(readiness.stage(), Stage::Draining);
         assert!(readiness.is_alive());
         readiness.broken();
-        readiness.beat();
+        readiness.beat(true);
         assert!(!readiness.is_alive());
     }
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::quotes::{Pricing, check_currency};
-use super::{Api, Error, Limits};
+use super::quotes::{Pricing, currency};
+use super::{Api, Error, Limits, past};
 use crate::annotate::Record;
 use crate::catalog::TokenIndex;
 use crate::mention::{Ambiguity, ContentType, Context, Document, Kind, OffsetUnit, Options};
@@ -54,7 +54,7 @@ pub struct TagOptions {
     pub quotes: QuoteMode,
     /// How long to wait for prices that are not known yet; capped by the limits.
     pub quote_wait_ms: u32,
-    /// Only `USD` so far.
+    /// ISO code, BTC or ETH; absent: USD.
     pub currency: Option<String>,
     /// Withhold older prices.
     pub max_quote_age_s: Option<f64>,
@@ -83,14 +83,54 @@ impl Api {
         check_document(&document, &self.limits)?;
         let pricing = check_options(&options, &self.limits)?;
         let document = Document::from(document);
+        let at_publication = options.quotes == QuoteMode::AtPublication;
         let options = Options::from(options);
         let Some(pricing) = pricing else {
             return self.pool.annotate(&self.detector, document, options, None).await;
         };
+        if at_publication {
+            return self.tag_at_publication(document, options, &pricing).await;
+        }
         let prices = Some((self.markets.snapshot(), self.markets.now()));
         let mut record = self.pool.annotate(&self.detector, document, options, prices).await?;
         self.price(&mut record, &pricing).await;
         Ok(record)
+    }
+
+    async fn tag_at_publication(
+        &self,
+        document: Document,
+        options: Options,
+        pricing: &Pricing,
+    ) -> Result<Record, Error> {
+        let (catalog, published_at) = (self.detector.catalog(), document.published_at);
+        let mut record = self.pool.annotate(&self.detector, document, options, None).await?;
+        let tokens = past::tokens(catalog, &record);
+        self.markets.want(&tokens);
+        if let Some(at) = published_at {
+            past::fetch(&self.markets, tokens.into_iter().map(|token| (token, at)), pricing.wait).await;
+        }
+        past::price_at_publication(catalog, &self.markets, &mut record, published_at);
+        self.convert(&mut record, pricing).await;
+        Ok(record)
+    }
+
+    /// Waits for what records published at these times cost then, all together, and prices them again.
+    pub(super) async fn await_past(
+        &self,
+        mut records: Vec<(&mut Record, Option<Timestamp>)>,
+        options: &TagOptions,
+    ) -> Result<(), Error> {
+        let Some(pricing) = check_options(options, &self.limits)? else { return Ok(()) };
+        let catalog = self.detector.catalog();
+        let asked = records.iter().filter_map(|(record, at)| Some((past::tokens(catalog, record), (*at)?)));
+        let points = asked.flat_map(|(tokens, at)| tokens.into_iter().map(move |token| (token, at)));
+        past::fetch(&self.markets, points, pricing.wait).await;
+        for (record, at) in &mut records {
+            past::price_at_publication(catalog, &self.markets, record, *at);
+            self.convert(record, &pricing).await;
+        }
+        Ok(())
     }
 
     /// Tells the markets what is read about, waits if asked to, and applies the caller's own age rule.
@@ -109,6 +149,16 @@ impl Api {
         }
         for quote in record.mentions.iter_mut().filter_map(|mention| mention.quote.as_mut()) {
             pricing.withhold_too_old(quote);
+        }
+        self.convert(record, pricing).await;
+    }
+
+    /// Puts every price into the caller's currency.
+    async fn convert(&self, record: &mut Record, pricing: &Pricing) {
+        pricing.fetch_rates(&self.markets).await;
+        for mention in &mut record.mentions {
+            let convert = |quote| self.markets.rates().convert(quote, &pricing.currency);
+            mention.quote = mention.quote.take().map(convert);
         }
     }
 }
@@ -136,17 +186,10 @@ fn check_options(options: &TagOptions, limits: &Limits) -> Result<Option<Pricing
     if options.min_confidence.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
         return Err(Error::invalid("options.min_confidence", "`min_confidence` lies between 0 and 1"));
     }
-    check_currency(options.currency.as_deref(), "options.currency")?;
+    let currency = currency(options.currency.as_deref(), "options.currency")?;
     let pricing =
         Pricing::new(limits, options.quote_wait_ms, options.max_quote_age_s, "options.max_quote_age_s")?;
-    match options.quotes {
-        QuoteMode::None => Ok(None),
-        QuoteMode::Live => Ok(Some(pricing)),
-        QuoteMode::AtPublication => Err(Error::unimplemented(
-            "options.quotes",
-            "prices at the time of publication are not built yet; ask for `live` or `none`",
-        )),
-    }
+    Ok((options.quotes != QuoteMode::None).then(|| pricing.in_currency(currency)))
 }
 
 impl From<DocumentFields> for Document {

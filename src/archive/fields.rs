@@ -82,8 +82,8 @@ pub struct Reading {
     pub region: Region,
     /// A longer record is set aside.
     pub max_bytes: usize,
-    /// Set a record aside whose time of publication cannot be read.
-    pub needs_published_at: bool,
+    /// Set a record aside that gives a time of publication which cannot be read.
+    pub strict_published_at: bool,
 }
 
 impl Default for Reading {
@@ -92,7 +92,7 @@ impl Default for Reading {
             fields: Fields::default(),
             region: Region::Main,
             max_bytes: 64 << 20,
-            needs_published_at: false,
+            strict_published_at: false,
         }
     }
 }

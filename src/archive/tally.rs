@@ -34,6 +34,8 @@ pub struct Tally {
     pub tokens: BTreeMap<String, TokenCount>,
     /// Prices by their state.
     pub prices: BTreeMap<String, u64>,
+    /// Currency of the prices.
+    pub(super) currency: String,
     /// The first errors.
     pub faults: Vec<ErrorRecord>,
     /// Mentions over time, where asked for: by the day, month or year, then by token.
@@ -84,6 +86,9 @@ impl Tally {
             token.articles += 1;
             if let Some(quote) = &mention.quote {
                 *self.prices.entry(quote.state.word().to_owned()).or_default() += 1;
+                if let Some(currency) = quote.currency.as_ref().filter(|_| self.currency.is_empty()) {
+                    self.currency.clone_from(currency);
+                }
             }
             if let (Some(timeline), Some(day)) = (&mut self.timeline, &day) {
                 let point = timeline.entry(day.clone()).or_default().entry(id.clone()).or_default();
@@ -105,6 +110,9 @@ impl Tally {
     pub(super) fn add(&mut self, next: Self) {
         self.articles += next.articles;
         self.kept += next.kept;
+        if self.currency.is_empty() {
+            self.currency = next.currency;
+        }
         self.mentions += next.mentions;
         self.ambiguous += next.ambiguous;
         self.set_aside += next.set_aside;

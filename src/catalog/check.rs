@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
+use super::chains::Chain;
 use super::file::{AssetRecord, CatalogFile, Class};
 
 /// One broken rule.
@@ -47,6 +48,12 @@ fn ids(file: &CatalogFile, problems: &mut Vec<Problem>) {
         for (market, id) in &asset.markets {
             if let Some(other) = market_ids.insert((market, id), &asset.id) {
                 problem(problems, &asset.id, format!("{market} id `{id}` also belongs to `{other}`"));
+            }
+        }
+        for (name, address) in &asset.addresses {
+            if Chain::find(name).is_some_and(|chain| !chain.holds(address)) {
+                let message = format!("`{address}` is no address of {name}, or its checksum is wrong");
+                problem(problems, &asset.id, message);
             }
         }
         for market in asset.unverified.iter().chain(asset.per.keys()) {

@@ -54,6 +54,9 @@ pub struct AssetRecord {
     /// The asset's own id at each market: market → id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub markets: BTreeMap<String, String>,
+    /// The token's address on each chain it lives on, under CoinGecko's names of chains: chain → address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, String>,
     /// Markets whose id was matched by name only: such a link prices the asset alone only after it
     /// once agreed with another source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -2,14 +2,17 @@
 //!
 //! Pure data and look-ups. Never reads a file or the clock: callers hand in the text of a catalog.
 
+mod chains;
 mod check;
 mod diff;
 mod file;
 mod overlay;
+mod sync;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+pub use chains::{AddressForm, CHAINS, Chain, checksum_holds};
 pub use check::{Problem, check};
 pub use diff::{Change, Subject, diff};
 pub use file::{
@@ -17,6 +20,7 @@ pub use file::{
     FormerRecord,
 };
 pub use overlay::Overlay;
+pub use sync::{Listed, Other, SyncError, Synced, sync};
 
 const BUILTIN_ASSETS: &str = include_str!("../../data/catalog/assets.toml");
 const BUILTIN_BLOCKERS: &str = include_str!("../../data/catalog/blockers.toml");

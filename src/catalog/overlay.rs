@@ -57,6 +57,8 @@ struct AssetPatch {
     name_why: Option<String>,
     #[serde(default)]
     markets: BTreeMap<String, String>,
+    #[serde(default)]
+    addresses: BTreeMap<String, String>,
     unverified: Option<Vec<String>>,
     #[serde(default)]
     per: BTreeMap<String, u32>,
@@ -129,6 +131,7 @@ impl AssetPatch {
         set(&mut asset.name_why, self.name_why.map(Some));
         set(&mut asset.unverified, self.unverified);
         asset.markets.extend(self.markets);
+        asset.addresses.extend(self.addresses);
         asset.per.extend(self.per);
         for alias in self.aliases {
             // The operator's word on a spelling that is there already replaces ours.
@@ -155,6 +158,7 @@ impl AssetPatch {
             name_class: self.name_class.ok_or_else(|| missing("name_class"))?,
             name_why: self.name_why,
             markets: self.markets,
+            addresses: self.addresses,
             unverified: self.unverified.unwrap_or_default(),
             per: self.per,
             aliases: self.aliases,

@@ -51,6 +51,19 @@ enum CatalogCommand {
         /// The later file [default: the catalog in force]
         after: Option<PathBuf>,
     },
+    /// Bring the catalog up to date with the markets' lists, in a file of its own
+    ///
+    /// Asks CoinGecko what there is, and CoinPaprika and CoinMarketCap for their ids where they are among
+    /// `market.sources`. Adds ids (unverified), addresses, new tickers (class c) and new assets; never changes a class,
+    /// an alias or a link that is there, and never deletes. Takes a minute for each call to CoinGecko without a key.
+    Sync {
+        /// Where to write [default: catalog.toml in the state directory]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Pages of 250 coins by rank; the coins on them become assets
+        #[arg(long, default_value_t = 4)]
+        pages: u32,
+    },
     /// The whole catalog in force, overlay included, as one TOML file
     Export,
 }
@@ -72,6 +85,9 @@ pub(super) fn run(global: &Global, args: &CatalogArgs) -> ExitCode {
         CatalogCommand::Show { token } => show(&catalog, token),
         CatalogCommand::Check { .. } => return report(catalog.version(), catalog.file()),
         CatalogCommand::Diff { before, after } => differences(before, after.as_deref(), &catalog),
+        CatalogCommand::Sync { output, pages } => {
+            super::sync::run(&config, &catalog, output.as_deref(), *pages)
+        }
         CatalogCommand::Export => toml::to_string(catalog.file()).map_err(|error| error.to_string()),
     };
     match text {

@@ -5,9 +5,12 @@ mod completions;
 mod config;
 mod eval;
 mod health;
+mod history;
 mod quote;
 mod serve;
+mod sync;
 mod tag;
+mod watch;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -79,6 +82,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Look into the catalog of tokens
     Catalog(catalog::CatalogArgs),
+    /// Past prices fetched so far: export, import
+    History(history::HistoryArgs),
     /// Ask a running server whether it is serving
     Health(health::HealthArgs),
     /// Show or check the configuration
@@ -109,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&cli.global, &args),
         Command::Catalog(args) => catalog::run(&cli.global, &args),
         Command::Quote(args) => quote::run(&cli.global, &args),
+        Command::History(args) => history::run(&cli.global, &args),
         Command::Health(args) => health::run(&cli.global, &args),
         Command::Config(args) => config::run(&cli.global, &args),
         Command::Completions(args) => completions::run(&args),

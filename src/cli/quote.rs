@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_FAILED, EXIT_PART, Global, complain, fail, print};
@@ -19,6 +20,8 @@ use crate::market::{Clock, Markets};
 #[command(after_help = "\
 Examples:
   cointag quote BTC ethereum '$sol'
+  cointag quote BTC --at 2024-03-05T12:00Z             what it was worth then, and the change since
+  cointag quote BTC ETH --watch                        live, until Ctrl-C
   cointag quote bitcoin --format json | jq -r '.quotes[0].priced.quote.price'
 
 Exit: 0 all priced, 1 some, 2 none.")]
@@ -29,9 +32,36 @@ pub(super) struct QuoteArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// How long to wait for the markets
-    #[arg(long, default_value = "3s", value_parser = super::duration)]
-    wait: Duration,
+    /// A moment in the past to price at, such as 2024-03-05T12:00Z or 2024-03-05
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<Timestamp>,
+    /// Currency of the prices: an ISO code, BTC or ETH
+    #[arg(long, value_name = "CODE", default_value = "USD")]
+    currency: String,
+    /// Go on showing them as they change, until stopped: live in a terminal, one line a change elsewhere
+    #[arg(long, conflicts_with_all = ["at", "format", "wait"])]
+    watch: bool,
+    /// How long to wait for the markets [default: 3s, with --at 20s]
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    wait: Option<Duration>,
+}
+
+const WAIT: Duration = Duration::from_secs(3);
+/// A past price may need two calls, one to each of two markets.
+const WAIT_FOR_THE_PAST: Duration = Duration::from_secs(20);
+
+impl QuoteArgs {
+    fn wait(&self) -> Duration {
+        self.wait.unwrap_or(if self.at.is_some() { WAIT_FOR_THE_PAST } else { WAIT })
+    }
+}
+
+/// An instant in RFC 3339, also without seconds, or a date (its first moment in UTC).
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let date = || format!("{text}T00:00Z").parse();
+    text.parse::<Timestamp>()
+        .or_else(|_| date())
+        .map_err(|_| "write a moment such as 2024-03-05T12:00Z, or a date".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -44,6 +74,9 @@ enum Format {
 
 pub(super) fn run(global: &Global, args: &QuoteArgs) -> ExitCode {
     let quotes = match global.load_and_log(&[], "error").map_err(|error| error.to_string()) {
+        Ok(config) if args.watch => {
+            return super::watch::run(&config, args).map_or_else(fail, |()| ExitCode::SUCCESS);
+        }
         Ok(config) => ask(&config, args),
         Err(error) => Err(error),
     };
@@ -52,7 +85,7 @@ pub(super) fn run(global: &Global, args: &QuoteArgs) -> ExitCode {
         Err(error) => return fail(error),
     };
     let text = match args.format {
-        Format::Table => table(&quotes.quotes),
+        Format::Table => table(&quotes.quotes, args.at.is_some()),
         Format::Json => {
             serde_json::to_string(&quotes).map_or_else(|error| error.to_string(), |json| json + "\n")
         }
@@ -78,7 +111,7 @@ fn ask(config: &Config, args: &QuoteArgs) -> Result<Quotes, String> {
     let runtime = super::runtime().map_err(|error| format!("cannot start threads: {error}"))?;
     let (request, places) = request(&catalog, args);
     // A person may wait as long as they say.
-    let limits = Limits { quote_wait_max: args.wait, ..config.limits.clone() };
+    let limits = Limits { quote_wait_max: args.wait(), ..config.limits.clone() };
     let quotes = runtime.block_on(async {
         let state_dir = config.state_dir.as_deref();
         let markets =
@@ -100,7 +133,7 @@ fn ask(config: &Config, args: &QuoteArgs) -> Result<Quotes, String> {
 
 /// The request, and for each of its items the place among the arguments: the answer has ids first, a person
 /// wants their own order. A word that is one of our ids is taken for it, any other for a ticker.
-fn request(catalog: &Catalog, args: &QuoteArgs) -> (QuotesRequest, Vec<usize>) {
+pub(super) fn request(catalog: &Catalog, args: &QuoteArgs) -> (QuotesRequest, Vec<usize>) {
     let words = args.tokens.iter().enumerate();
     let (ids, symbols): (Vec<_>, Vec<_>) = words.partition(|(_, word)| catalog.find(word).is_some());
     let places = ids.iter().chain(&symbols).map(|(place, _)| *place).collect();
@@ -108,7 +141,9 @@ fn request(catalog: &Catalog, args: &QuoteArgs) -> (QuotesRequest, Vec<usize>) {
     let request = QuotesRequest {
         token_ids: texts(ids),
         symbols: texts(symbols),
-        quote_wait_ms: u32::try_from(args.wait.as_millis()).unwrap_or(u32::MAX),
+        quote_wait_ms: u32::try_from(args.wait().as_millis()).unwrap_or(u32::MAX),
+        at: args.at,
+        currency: Some(args.currency.clone()),
         ..QuotesRequest::default()
     };
     (request, places)
@@ -121,9 +156,16 @@ fn price(item: &QuoteItem) -> Option<&str> {
     }
 }
 
-fn table(items: &[QuoteItem]) -> String {
+/// With `past` the column of ages is one of changes since then.
+pub(super) fn table(items: &[QuoteItem], past: bool) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["TOKEN", "NAME", "PRICE (USD)", "24 H", "AGE", "SOURCE"]);
+    let currency = items.iter().find_map(|item| match &item.result {
+        QuoteResult::Priced(priced) => priced.quote.currency.as_deref(),
+        QuoteResult::Error(_) => None,
+    });
+    let price = format!("PRICE ({})", currency.unwrap_or("USD"));
+    let last = if past { ["24 H", "SINCE", "SOURCE"] } else { ["24 H", "AGE", "SOURCE"] };
+    table.load_style(presets::NOTHING).set_header(["TOKEN", "NAME", &price].into_iter().chain(last));
     for column in 2..=4 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -137,7 +179,10 @@ fn table(items: &[QuoteItem]) -> String {
                 Cell::new(&priced.name),
                 Cell::new(quote.price.as_deref().map_or_else(|| "-".to_owned(), grouped)),
                 quote.change_24h_pct.map_or_else(|| Cell::new(""), change),
-                Cell::new(quote.age_s.map_or_else(String::new, age)),
+                match (past, quote.change_since_pct) {
+                    (true, since) => since.map_or_else(|| Cell::new(""), change),
+                    (false, _) => Cell::new(quote.age_s.map_or_else(String::new, age)),
+                },
                 Cell::new(origin(quote)),
             ]);
         }
@@ -152,6 +197,11 @@ fn origin(quote: &QuoteAnswer) -> String {
     match (&quote.reason, &quote.source, quote.state) {
         (Some(reason), ..) => reason.clone(),
         (None, Some(source), QuoteState::Fresh) => source.clone(),
+        (None, Some(source), QuoteState::Historical) => {
+            let as_of =
+                quote.as_of.map_or_else(String::new, |as_of| format!(", {}", as_of.strftime("%F %H:%MZ")));
+            format!("{source}{as_of}")
+        }
         (None, Some(source), _) => format!("{source} (stale)"),
         (None, None, _) => String::new(),
     }

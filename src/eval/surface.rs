@@ -20,6 +20,8 @@ pub enum SurfaceClass {
     NameD,
     /// Another spelling of today or of the past.
     Alias,
+    /// The address of a contract.
+    Address,
     /// Letters beyond Latin.
     NonLatin,
     /// A surface that the catalog does not have.
@@ -40,6 +42,7 @@ impl SurfaceClass {
             Self::NameC => "name c",
             Self::NameD => "name d",
             Self::Alias => "alias",
+            Self::Address => "address",
             Self::NonLatin => "non-Latin",
             Self::Unlisted => "not in the catalog",
         }
@@ -52,6 +55,9 @@ impl SurfaceClass {
         let Some(asset) = asset else { return Self::Unlisted };
         if before.ends_with('$') || surface.starts_with('$') {
             return Self::Cashtag;
+        }
+        if asset.addresses.values().any(|address| is(address)) {
+            return Self::Address;
         }
         if surface.chars().any(|c| c.is_alphabetic() && !c.is_ascii() && c as u32 > 0x24F) {
             return Self::NonLatin;

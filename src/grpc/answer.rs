@@ -49,7 +49,8 @@ fn mention(mention: pb::Mention) -> Result<Mention, Unknown> {
         in_title: mention.in_title,
         spans: all(mention.spans, |span| {
             let (confidence, evidence) = (span.confidence.unwrap_or_default(), span.evidence.clone());
-            Ok(PlacedSpan { place: place(span)?, confidence, evidence })
+            let caip19 = span.caip19.clone();
+            Ok(PlacedSpan { place: place(span)?, confidence, evidence, caip19 })
         })?,
         quote: mention.quote.map(quote).transpose()?,
     })
@@ -107,6 +108,11 @@ fn quote(quote: pb::Quote) -> Result<QuoteAnswer, Unknown> {
         as_of_received: quote.as_of_received,
         age_s: quote.age_s,
         source: quote.source,
+        asked_at: quote.asked_at.map(instant).transpose()?,
+        distance_s: quote.distance_s,
+        change_since_pct: quote.change_since_pct,
+        // The wire does not carry it.
+        rate_as_of: None,
     })
 }
 

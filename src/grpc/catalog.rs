@@ -27,4 +27,12 @@ impl pb::catalog_service_server::CatalogService for Catalog {
         let request = convert::list_tokens(request.into_inner())?;
         Ok(Response::new(self.0.get().tokens(&request)?.into()))
     }
+
+    async fn diff_catalog(
+        &self,
+        request: Request<pb::DiffCatalogRequest>,
+    ) -> Result<Response<pb::DiffCatalogResponse>, Status> {
+        let request = convert::diff_catalog(request.into_inner());
+        Ok(Response::new(self.0.get().diff_catalog(&request)?.into()))
+    }
 }

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use super::pb;
 use crate::annotate::{Ambiguous, Candidate, Mention, Place, PlacedSpan, Record, Rejected};
 use crate::api::{
-    DocumentFields, Error, FormerName, ItemError, ListTokens, PricedToken, QuoteItem, QuoteMode, QuoteResult,
-    Quotes, QuotesRequest, ServerInfo, SourceStatus, TagOptions, TagRequest, Token, TokenPage, TokenRef,
-    TokenSelector,
+    CatalogDiff, DiffCatalog, DocumentFields, Error, FormerName, ItemError, ListTokens, PricedToken,
+    QuoteItem, QuoteMode, QuoteResult, Quotes, QuotesRequest, ServerInfo, SourceStatus, TagOptions,
+    TagRequest, Token, TokenPage, TokenRef, TokenSelector,
 };
-use crate::catalog::Category;
+use crate::catalog::{Category, Change, Subject};
 use crate::market::quote::{QuoteAnswer, QuoteState};
 use crate::mention::{Ambiguity, ContentType, Context, Field, Kind, OffsetUnit};
 
@@ -74,6 +74,12 @@ pub(super) fn quotes_request(request: pb::GetQuotesRequest) -> Result<QuotesRequ
     })
 }
 
+/// The tokens to watch; the heartbeat is the caller's to read.
+pub(super) fn watch_request(request: pb::WatchQuotesRequest) -> QuotesRequest {
+    let pb::WatchQuotesRequest { token_ids, symbols, currency, heartbeat_ms: _ } = request;
+    QuotesRequest { token_ids, symbols, currency, ..QuotesRequest::default() }
+}
+
 pub(super) fn token_selector(request: pb::GetTokenRequest) -> Result<TokenSelector, Error> {
     match request.token {
         Some(pb::get_token_request::Token::TokenId(id)) => Ok(TokenSelector::Id(id)),
@@ -86,6 +92,11 @@ pub(super) fn list_tokens(request: pb::ListTokensRequest) -> Result<ListTokens, 
     let pb::ListTokensRequest { page_size, page_token, query, categories, rank_max } = request;
     let categories = categories.into_iter().map(category_asked).collect::<Result<_, _>>()?;
     Ok(ListTokens { page_size, page_token, query, categories, rank_max })
+}
+
+pub(super) fn diff_catalog(request: pb::DiffCatalogRequest) -> DiffCatalog {
+    let pb::DiffCatalogRequest { from_version, to_version, page_size, page_token } = request;
+    DiffCatalog { from_version, to_version, page_size, page_token }
 }
 
 /// An enum's value by its number. A number from a newer client is refused: guessing would answer
@@ -221,13 +232,26 @@ impl From<Place> for pb::Span {
             Field::Title => pb::Field::Title,
             Field::Body => pb::Field::Body,
         };
-        Self { field: field.into(), start, end, surface, confidence: None, evidence: Vec::new() }
+        Self {
+            field: field.into(),
+            start,
+            end,
+            surface,
+            confidence: None,
+            evidence: Vec::new(),
+            caip19: None,
+        }
     }
 }
 
 impl From<PlacedSpan> for pb::Span {
     fn from(span: PlacedSpan) -> Self {
-        Self { confidence: Some(span.confidence), evidence: span.evidence, ..span.place.into() }
+        Self {
+            confidence: Some(span.confidence),
+            evidence: span.evidence,
+            caip19: span.caip19,
+            ..span.place.into()
+        }
     }
 }
 
@@ -272,6 +296,10 @@ impl From<QuoteAnswer> for pb::Quote {
             as_of_received: quote.as_of_received,
             age_s: quote.age_s,
             source: quote.source,
+            asked_at: quote.asked_at.map(to_timestamp),
+            distance_s: quote.distance_s,
+            change_since_pct: quote.change_since_pct,
+            rate_as_of: quote.rate_as_of.map(to_timestamp),
         }
     }
 }
@@ -282,10 +310,16 @@ impl From<Quotes> for pb::GetQuotesResponse {
     }
 }
 
+impl From<Quotes> for pb::WatchQuotesResponse {
+    fn from(quotes: Quotes) -> Self {
+        Self { quotes: all(quotes.quotes) }
+    }
+}
+
 impl From<QuoteItem> for pb::QuoteItem {
     fn from(item: QuoteItem) -> Self {
         let result = match item.result {
-            QuoteResult::Priced(priced) => pb::quote_item::Result::Priced(priced.into()),
+            QuoteResult::Priced(priced) => pb::quote_item::Result::Priced((*priced).into()),
             QuoteResult::Error(error) => pb::quote_item::Result::Error(error.into()),
         };
         Self { asked: item.asked, result: Some(result) }
@@ -373,6 +407,30 @@ impl From<SourceStatus> for pb::Source {
             calls_total: source.calls_total,
             calls_per_minute: source.calls_per_minute,
             calls_per_month: source.calls_per_month,
+            calls_this_minute: source.calls_this_minute,
+            calls_this_month: source.calls_this_month,
+            calls_left_this_month: source.calls_left_this_month,
+            every_s: source.every_s,
+            next_call: source.next_call.map(to_timestamp),
         }
+    }
+}
+
+impl From<CatalogDiff> for pb::DiffCatalogResponse {
+    fn from(diff: CatalogDiff) -> Self {
+        let CatalogDiff { from_version, to_version, changes, next_page_token, total_count } = diff;
+        Self { from_version, to_version, changes: all(changes), next_page_token, total_count }
+    }
+}
+
+impl From<Change> for pb::CatalogChange {
+    fn from(change: Change) -> Self {
+        let Change { subject, id, field, before, after } = change;
+        let subject = match subject {
+            Subject::Asset => pb::CatalogSubject::Asset,
+            Subject::Blocker => pb::CatalogSubject::Blocker,
+            Subject::Pin => pb::CatalogSubject::Pin,
+        };
+        Self { subject: subject.into(), id, field, before, after }
     }
 }

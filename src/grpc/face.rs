@@ -91,6 +91,10 @@ impl Face for Grpc {
         Status::from_header_map(trailers).map(|status| word(status.code()).to_owned())
     }
 
+    fn break_off(error: Error) -> axum::BoxError {
+        Box::new(Status::from(error))
+    }
+
     fn end(&self, error: Error) -> Option<HeaderMap> {
         let mut trailers = HeaderMap::new();
         Status::from(error).add_header(&mut trailers).ok()?;

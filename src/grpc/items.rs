@@ -35,6 +35,7 @@ impl From<LimitsInfo> for pb::Limits {
             batch_documents_max: limits.batch_documents_max,
             batch_bytes_max: limits.batch_bytes_max,
             requests_in_flight_max: limits.requests_in_flight_max,
+            bytes_in_flight_max: limits.bytes_in_flight_max,
             queue_wait_max_ms: limits.queue_wait_max_ms,
             deadline_max_ms: limits.deadline_max_ms,
             streams_per_connection_max: limits.streams_per_connection_max,

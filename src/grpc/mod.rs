@@ -92,7 +92,10 @@ pub fn service(
         .max_decoding_message_size(decode_max)
         .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
         .send_compressed(tonic::codec::CompressionEncoding::Gzip);
-    let quotes = pb::quote_service_server::QuoteServiceServer::new(quotes::Quotes(api.clone()));
+    let quotes = pb::quote_service_server::QuoteServiceServer::new(quotes::Quotes::new(
+        api.clone(),
+        readiness.clone(),
+    ));
     let catalog = pb::catalog_service_server::CatalogServiceServer::new(catalog::Catalog(api.clone()));
     let server = pb::server_service_server::ServerServiceServer::new(server::ServerInfo(api.clone()));
     let routes = Routes::new(tagger).add_service(quotes).add_service(catalog).add_service(server);

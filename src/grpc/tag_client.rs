@@ -12,6 +12,7 @@ use tonic::{Code, Request, Status};
 use super::client::{ClientTls, HealthError, root_cause};
 use super::{answer, convert, pb};
 use crate::annotate::{Record, RecordError};
+use crate::api::QuoteMode;
 use crate::mention::{Ambiguity, ContentType, Context, Document, OffsetUnit, Options};
 
 /// How long a server that cannot take documents is waited for before the run is given up.
@@ -64,7 +65,7 @@ pub struct Versions {
 }
 
 impl TagClient {
-    /// Connects to the server at `addr` and asks for its versions. `live`: with its newest prices.
+    /// Connects to the server at `addr` and asks for its versions.
     ///
     /// # Errors
     /// Nobody answers there within `timeout`, or the key is refused.
@@ -74,7 +75,8 @@ impl TagClient {
         tls: Option<&ClientTls>,
         key: Option<&str>,
         options: &Options,
-        live: bool,
+        quotes: QuoteMode,
+        currency: &str,
     ) -> Result<Self, TagError> {
         let connect = |problem| HealthError::Connect { addr: addr.to_owned(), problem };
         let endpoint = super::client::endpoint(addr, tls)?.connect_timeout(timeout);
@@ -87,7 +89,7 @@ impl TagClient {
             addr: addr.to_owned(),
             channel,
             key,
-            options: tag_options(options, live),
+            options: tag_options(options, quotes, currency),
             versions: Versions { catalog: String::new(), detector: String::new(), document_bytes_max: 0 },
             patience: PATIENCE,
         };
@@ -241,7 +243,7 @@ fn message(document: &Document) -> pb::Document {
     }
 }
 
-fn tag_options(options: &Options, live: bool) -> pb::TagOptions {
+fn tag_options(options: &Options, quotes: QuoteMode, currency: &str) -> pb::TagOptions {
     let ambiguity = match options.ambiguity {
         Ambiguity::Drop => pb::Ambiguity::Drop,
         Ambiguity::Best => pb::Ambiguity::Best,
@@ -252,7 +254,11 @@ fn tag_options(options: &Options, live: bool) -> pb::TagOptions {
         OffsetUnit::Codepoints => pb::OffsetUnit::Codepoints,
         OffsetUnit::Utf16 => pb::OffsetUnit::Utf16,
     };
-    let quotes = if live { pb::QuoteMode::Live } else { pb::QuoteMode::None };
+    let quotes = match quotes {
+        QuoteMode::None => pb::QuoteMode::None,
+        QuoteMode::Live => pb::QuoteMode::Live,
+        QuoteMode::AtPublication => pb::QuoteMode::AtPublication,
+    };
     pb::TagOptions {
         min_confidence: options.min_confidence,
         ambiguity: ambiguity.into(),
@@ -261,6 +267,7 @@ fn tag_options(options: &Options, live: bool) -> pb::TagOptions {
         kinds: options.kinds.iter().map(|kind| convert::kind(*kind).into()).collect(),
         max_mentions: options.max_mentions,
         quotes: quotes.into(),
+        currency: Some(currency.to_owned()),
         ..pb::TagOptions::default()
     }
 }

@@ -1,10 +1,12 @@
 //! `TaggerService`.
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{convert, items, pb, status};
-use crate::api::{Current, ItemError, Readiness, Stage};
+use crate::api::{Current, Error, ItemError, Readiness, Stage};
+use crate::guard::Held;
 
 pub(super) struct Tagger {
     pub(super) api: Current,
@@ -14,6 +16,7 @@ pub(super) struct Tagger {
 #[tonic::async_trait]
 impl pb::tagger_service_server::TaggerService for Tagger {
     async fn tag(&self, request: Request<pb::TagRequest>) -> Result<Response<pb::TagResponse>, Status> {
+        hold(request.extensions().get(), request.get_ref())?;
         let request = convert::tag_request(request.into_inner())?;
         let record = self.api.get().tag(request).await?;
         Ok(Response::new(record.into()))
@@ -23,6 +26,7 @@ impl pb::tagger_service_server::TaggerService for Tagger {
         &self,
         request: Request<pb::BatchTagRequest>,
     ) -> Result<Response<pb::BatchTagResponse>, Status> {
+        hold(request.extensions().get(), request.get_ref())?;
         let request = items::batch_request(request.into_inner())?;
         let batch = self.api.get().batch_tag(request).await?;
         Ok(Response::new(batch.into()))
@@ -34,8 +38,8 @@ impl pb::tagger_service_server::TaggerService for Tagger {
         &self,
         requests: Request<Streaming<pb::TagStreamRequest>>,
     ) -> Result<Response<Self::TagStreamStream>, Status> {
-        let (requests, stages) = (requests.into_inner(), self.readiness.subscribe());
-        let items = Items { requests, api: self.api.clone(), stages };
+        let (held, stages) = (requests.extensions().get().cloned(), self.readiness.subscribe());
+        let items = Items { requests: requests.into_inner(), api: self.api.clone(), stages, held };
         // The next request is read only when the transport has room for another answer: that is the whole of
         // the back-pressure, and why nothing piles up here.
         let answers = stream::unfold(Some(items), |items| async {
@@ -54,6 +58,12 @@ struct Items {
     requests: Streaming<pb::TagStreamRequest>,
     api: Current,
     stages: tokio::sync::watch::Receiver<Stage>,
+    held: Option<Held>,
+}
+
+/// A message that came compressed is longer now than what was counted on the way in.
+fn hold(held: Option<&Held>, message: &impl Message) -> Result<(), Error> {
+    held.map_or(Ok(()), |held| held.at_least(message.encoded_len()))
 }
 
 impl Items {
@@ -68,8 +78,10 @@ impl Items {
                 Err(status) => return Some(Err(status)),
             },
         };
+        let room = hold(self.held.as_ref(), &request);
         let pb::TagStreamRequest { item_id, document, options } = request;
-        let record = match convert::tag_request(pb::TagRequest { document, options }) {
+        let request = room.and_then(|()| convert::tag_request(pb::TagRequest { document, options }));
+        let record = match request {
             Ok(request) => self.api.get().tag(request).await,
             Err(error) => Err(error),
         };

@@ -8,6 +8,7 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::held::Held;
 use super::layer::Face;
 use crate::api::{Error, Observation};
 
@@ -15,9 +16,20 @@ pub(super) struct Answer<F> {
     inner: Body,
     face: F,
     seen: Observation,
-    _place: Option<OwnedSemaphorePermit>,
+    keeps: Keeps,
     deadline: Option<Pin<Box<Sleep>>>,
     is_over: bool,
+}
+
+/// What a request keeps until its answer is sent.
+pub(super) struct Keeps {
+    /// Its place among those that are answered. `None`: it takes none.
+    #[expect(dead_code, reason = "given back when it is dropped")]
+    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// Its bytes. `None`: they are not counted.
+    pub(super) held: Option<Held>,
+    /// Whether it is answered item by item.
+    pub(super) is_stream: bool,
 }
 
 impl<F> Answer<F> {
@@ -25,11 +37,11 @@ impl<F> Answer<F> {
         inner: Body,
         face: F,
         seen: Observation,
-        place: Option<OwnedSemaphorePermit>,
+        keeps: Keeps,
         deadline: Option<Instant>,
     ) -> Self {
         let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
-        Self { inner, face, seen, _place: place, deadline, is_over: false }
+        Self { inner, face, seen, keeps, deadline, is_over: false }
     }
 }
 
@@ -52,6 +64,10 @@ impl<F: Face + Unpin> http_body::Body for Answer<F> {
                 && let Some(code) = this.face.code_in_trailers(trailers)
             {
                 this.seen.set_code(code);
+            }
+            // The next item is read only after this answer: what came before it is done with.
+            if let (Some(held), true) = (&this.keeps.held, this.keeps.is_stream) {
+                held.give_back();
             }
             return Poll::Ready(frame);
         }

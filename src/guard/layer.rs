@@ -4,17 +4,23 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{self, HeaderMap, Request, Response};
 use futures_util::future::BoxFuture;
+use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::body::Answer;
+use super::body::{Answer, Keeps};
+use super::held::{Counted, Held};
 use super::{Access, Guard, mark};
 use crate::api::Error;
 use crate::net::Peer;
+
+/// So much of a refused request is still read. Real articles are shorter.
+const SWALLOWED_MAX: usize = 64 * 1024;
+const SWALLOWED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What only the face knows: its methods, and how it words a refusal.
 pub trait Face: Clone + Send + Sync + Unpin + 'static {
@@ -40,6 +46,9 @@ pub trait Face: Clone + Send + Sync + Unpin + 'static {
 
     /// What the trailers say.
     fn code_in_trailers(&self, trailers: &HeaderMap) -> Option<String>;
+
+    /// An error in the body of a request, such that the face answers with it.
+    fn break_off(error: Error) -> axum::BoxError;
 
     /// Trailers that end an answer half-way with this error. `None`: this face can only break off.
     fn end(&self, error: Error) -> Option<HeaderMap>;
@@ -88,9 +97,10 @@ pub struct Guarded<S, F> {
 
 impl<S, F, In> Service<Request<In>> for Guarded<S, F>
 where
-    S: Service<Request<In>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
     F: Face,
+    In: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -104,7 +114,7 @@ where
     /// answer it. That is why the place is taken and the clock started here: those in line count too.
     fn call(&mut self, request: Request<In>) -> Self::Future {
         let arrived = Instant::now();
-        let (guard, face) = (self.guard.clone(), self.face.clone());
+        let (guard, face, mut inner) = (self.guard.clone(), self.face.clone(), self.inner.clone());
         let method = face.method(request.method(), request.uri().path());
         let id = mark::request_id(request.headers());
         let span = tracing::info_span!(
@@ -122,14 +132,27 @@ where
                 guard.admit(request.headers(), request.extensions().get::<Peer>(), scope).map(Some)
             }
         };
-        let call = place.map(|place| (place, self.inner.call(request)));
+        let mut request = request.map(Body::new);
         let answer = async move {
-            let (place, response) = match call {
-                Err(error) => (None, face.refuse(error)),
-                Ok((Some(_), _)) if arrived.elapsed() > guard.0.limits.queue_wait_max => {
-                    (None, face.refuse(guard.waited_too_long()))
+            let place = place.and_then(|place| match place {
+                Some(_) if arrived.elapsed() > guard.0.limits.queue_wait_max => Err(guard.waited_too_long()),
+                place => Ok(place),
+            });
+            let (place, held, response) = match place {
+                Err(error) => {
+                    if !method.is_stream {
+                        swallow(request.into_body()).await;
+                    }
+                    (None, None, face.refuse(error))
                 }
-                Ok((place, call)) => (place, within(deadline, call, &face).await),
+                Ok(None) => (None, None, within(deadline, inner.call(request), &face).await),
+                Ok(place) => {
+                    let held = Held::new(guard);
+                    request.extensions_mut().insert(held.clone());
+                    let request =
+                        request.map(|body| Body::new(Counted::new(body, held.clone(), F::break_off)));
+                    (place, Some(held), within(deadline, inner.call(request), &face).await)
+                }
             };
             let mut response = face.answer(response);
             response.headers_mut().insert(mark::REQUEST_ID, id);
@@ -138,7 +161,8 @@ where
             }
             // A stream may stay open for days; its items are held back by its transport instead.
             let place = place.filter(|_| !method.is_stream);
-            Ok(response.map(|body| Body::new(Answer::new(body, face, seen, place, deadline))))
+            let keeps = Keeps { place, held, is_stream: method.is_stream };
+            Ok(response.map(|body| Body::new(Answer::new(body, face, seen, keeps, deadline))))
         };
         Box::pin(answer.instrument(span))
     }
@@ -152,6 +176,21 @@ impl<S, F: Face> Guarded<S, F> {
         let timeout = if method.is_stream { asked } else { Some(asked.map_or(cap, |asked| asked.min(cap))) };
         arrived.checked_add(timeout?)
     }
+}
+
+/// Reads the rest of a short request that is refused. HTTP/2 would have to reset the call otherwise, and a client
+/// that sends many calls then finds the next ones refused by the connection, without a reason.
+async fn swallow(mut body: Body) {
+    let read = async {
+        let mut left = SWALLOWED_MAX;
+        while let Some(Ok(frame)) = body.frame().await
+            && left > 0
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        }
+    };
+    // Whoever sends that slowly gets the reset.
+    let _ = tokio::time::timeout(SWALLOWED_WITHIN, read).await;
 }
 
 /// When the time is over the call is dropped, and with it all work for it.

@@ -5,6 +5,7 @@
 //! a server that works.
 
 mod body;
+mod held;
 mod keys;
 mod layer;
 mod mark;
@@ -16,11 +17,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use axum::http::{HeaderMap, header};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Code, Error, LimitRef, Limits, Metrics};
 use crate::net::Peer;
+pub use held::Held;
 pub use keys::{Config, Keys, KeysError, Scope};
 pub use layer::{Face, GuardLayer, Method};
 
@@ -35,6 +38,8 @@ struct Inner {
     limits: Limits,
     keys: ArcSwapOption<Keys>,
     places: Arc<Semaphore>,
+    /// Bytes that the requests hold.
+    held: Gauge,
     rates: Option<rate::Rates>,
     metrics: Metrics,
     /// How long a task now waits for a thread, in microseconds.
@@ -58,6 +63,7 @@ impl Guard {
     pub fn new(limits: Limits, keys: Option<Keys>, metrics: Metrics) -> Self {
         Self(Arc::new(Inner {
             places: Arc::new(Semaphore::new(limits.requests_in_flight_max as usize)),
+            held: metrics.held_bytes(),
             rates: rate::Rates::new(&limits),
             keys: ArcSwapOption::from_pointee(keys),
             limits,

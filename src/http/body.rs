@@ -32,11 +32,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                                (option `document_bytes_max` in [limits])";
                 Failure::with_status(StatusCode::PAYLOAD_TOO_LARGE, "invalid_argument", message)
             } else {
-                Failure::from(Error::invalid("body", "the request broke off"))
+                let ours = sources(&rejection).find_map(|source| source.downcast_ref::<Error>());
+                let broke_off = || Error::invalid("body", "the request broke off");
+                Failure::from(ours.cloned().unwrap_or_else(broke_off))
             }
         })?;
         parse(&bytes).map(Body).map_err(Failure::from)
     }
+}
+
+/// An error and what is behind it.
+fn sources<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 /// Reads one part of a body; `field` says where it stood.

@@ -28,6 +28,7 @@ impl Face for Http {
             "/v1/batch-tag" => ("/v1/batch-tag", read),
             "/v1/quotes" => ("/v1/quotes", read),
             "/v1/tokens" => ("/v1/tokens", read),
+            "/v1/catalog-diff" => ("/v1/catalog-diff", read),
             "/v1/server-info" => ("/v1/server-info", read),
             "/v1/log-level" => ("/v1/log-level", Access::Scope(Scope::Admin)),
             path if path.starts_with("/v1/tokens/") => ("/v1/tokens/{token_id}", read),
@@ -50,6 +51,10 @@ impl Face for Http {
 
     fn code_in_trailers(&self, _: &HeaderMap) -> Option<String> {
         None
+    }
+
+    fn break_off(error: Error) -> axum::BoxError {
+        Box::new(error)
     }
 
     fn end(&self, _: Error) -> Option<HeaderMap> {

@@ -21,8 +21,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::annotate::Record;
 use crate::api::{
-    Api, BatchTag, BatchTagRequest, Current, Error, ListTokens, Quotes, QuotesRequest, Readiness, ServerInfo,
-    Stage, TagOptions, TagRequest, Token, TokenPage, TokenSelector,
+    Api, BatchTag, BatchTagRequest, CatalogDiff, Current, DiffCatalog, Error, ListTokens, Quotes,
+    QuotesRequest, Readiness, ServerInfo, Stage, TagOptions, TagRequest, Token, TokenPage, TokenSelector,
 };
 use crate::catalog::Category;
 use crate::guard::{Guard, GuardLayer};
@@ -84,6 +84,7 @@ fn router(api: Current, readiness: Readiness) -> Router {
         .route("/v1/quotes", post(quotes))
         .route("/v1/tokens", get(tokens))
         .route("/v1/tokens/{token_id}", get(token))
+        .route("/v1/catalog-diff", get(catalog_diff))
         .route("/v1/server-info", get(server_info))
         .route("/v1/log-level", put(log_level))
         .route("/metrics", get(metrics))
@@ -162,6 +163,14 @@ fn category(word: &str) -> Result<Category, Error> {
 
 async fn token(State(api): State<Api>, Path(token_id): Path<String>) -> Result<Json<Token>, Failure> {
     Ok(Json(api.token(&TokenSelector::Id(token_id))?))
+}
+
+async fn catalog_diff(
+    State(api): State<Api>,
+    query: Result<Query<DiffCatalog>, QueryRejection>,
+) -> Result<Json<CatalogDiff>, Failure> {
+    let Query(query) = query.map_err(|rejection| Error::invalid("query", rejection.body_text()))?;
+    Ok(Json(api.diff_catalog(&query)?))
 }
 
 async fn server_info(State(api): State<Api>) -> Json<ServerInfo> {

@@ -167,6 +167,10 @@ impl Snapshot {
             as_of_received: quote.as_of_received,
             age_s: Some((age.as_secs_f64() * 10.0).round() / 10.0),
             source: Some(quote.source.to_owned()),
+            asked_at: None,
+            distance_s: None,
+            change_since_pct: None,
+            rate_as_of: None,
         }
     }
 }

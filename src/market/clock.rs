@@ -46,7 +46,7 @@ impl Clock {
     }
 
     /// Time since the clock was made; only ever grows.
-    pub(super) fn tick(&self) -> Duration {
+    pub fn tick(&self) -> Duration {
         match &self.0 {
             Kind::System { made } => made.elapsed(),
             Kind::Manual { passed, .. } => *passed.borrow(),
@@ -54,7 +54,7 @@ impl Clock {
     }
 
     /// Returns when [`Self::tick`] has reached `tick`.
-    pub(super) async fn sleep_until(&self, tick: Duration) {
+    pub async fn sleep_until(&self, tick: Duration) {
         match &self.0 {
             Kind::System { made } => match made.checked_add(tick) {
                 Some(then) => tokio::time::sleep_until(then.into()).await,

@@ -34,6 +34,8 @@ pub struct MarketConfig {
     pub kraken: SourceConfig,
     /// `[market.file]`.
     pub file: FileConfig,
+    /// `[market.history]`.
+    pub history: HistoryConfig,
 }
 
 impl Default for MarketConfig {
@@ -49,6 +51,7 @@ impl Default for MarketConfig {
             okx: SourceConfig::default(),
             kraken: SourceConfig::default(),
             file: FileConfig::default(),
+            history: HistoryConfig::default(),
         }
     }
 }
@@ -104,6 +107,24 @@ pub struct FileConfig {
     /// The JSON file; its form is that of `examples/quotes.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+}
+
+/// `[market.history]`: prices of the past.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryConfig {
+    /// Names of the sources to ask, the best bargain first. Empty: no past prices.
+    pub sources: Vec<String>,
+    /// How far from the moment asked a record may lie; what is farther is refused.
+    #[serde(with = "super::human_duration")]
+    pub within: Duration,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        let sources = ["defillama", "binance", "coingecko"].map(str::to_owned).to_vec();
+        Self { sources, within: Duration::from_secs(2 * 3600) }
+    }
 }
 
 /// `[quotes]`: how old a price may be, and when one is doubted.

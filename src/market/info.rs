@@ -21,6 +21,11 @@ pub enum SourceState {
     Disabled,
 }
 
+impl SourceState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Ok, Self::BackingOff, Self::Tripped, Self::Disabled];
+}
+
 impl fmt::Display for SourceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

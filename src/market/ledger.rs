@@ -331,6 +331,12 @@ impl Account {
         self.pace.began(now, time);
     }
 
+    /// One call over the wire for something else than prices of now: the past, or rates.
+    pub(super) fn call_beside(&mut self, now: Duration, time: Timestamp) {
+        self.calls_total += 1;
+        self.pace.began_beside(now, time);
+    }
+
     /// Whether the source has nothing to be asked for.
     pub(super) fn lists_nothing(&self) -> bool {
         self.tokens.iter().all(Option::is_none)

@@ -16,6 +16,8 @@ use super::book::{Freshness, QuoteBook, Snapshot};
 use super::clock::Clock;
 use super::config::{MarketConfig, QuotesConfig};
 use super::error::MarketError;
+use super::heartbeat::Heartbeat;
+use super::history::History;
 use super::http::Http;
 use super::info::{SourceInfo, SourceState};
 use super::jumps::Jumps;
@@ -23,6 +25,7 @@ use super::ledger::{Account, Ledger, Moment};
 use super::links::Links;
 use super::pace::Pace;
 use super::planner::{Lane, Listed, Planner};
+use super::rates::Rates;
 use super::refresh::{self, Books, Enabled, Listing, Shared};
 use super::sources::{ALL, Configured, Coverage, Ids, SourceEntry};
 use super::state_dir::StateDir;
@@ -38,6 +41,8 @@ pub struct Markets {
     shared: Arc<Shared>,
     noted: moka::sync::Cache<TokenIndex, ()>,
     state_dir: Option<Arc<Path>>,
+    history: History,
+    rates: Rates,
 }
 
 impl Markets {
@@ -77,27 +82,37 @@ impl Markets {
         }
         let freshness = Freshness { fresh_for: quotes.fresh_for, expire_after: quotes.expire_after };
         let jumps = Jumps::new(sources.len(), quotes.jump_pct, freshness.fresh_for);
-        let mut markets =
-            Self::from_parts(catalog, sources, (freshness, jumps), Links::load(state_dir), clock);
-        markets.state_dir = state_dir.map(Arc::from);
-        Ok(markets)
+        let links = Links::load(state_dir);
+        let shared = Self::share(catalog, sources, (freshness, jumps), links, clock);
+        let history = History::new(&shared, market, &http, state_dir)?;
+        let rates = Rates::new(&shared, market, &http, &history)?;
+        let state_dir = state_dir.map(Arc::from);
+        Ok(Self { shared, noted: remembered(NOTED_FOR), state_dir, history, rates })
     }
 
     /// No source at all: every token is unavailable, because none is enabled.
     pub fn disabled(catalog: Arc<Catalog>) -> Self {
         let quotes = QuotesConfig::default();
         let jumps = Jumps::new(0, quotes.jump_pct, quotes.fresh_for);
-        let links = Links::default();
-        Self::from_parts(catalog, Vec::new(), (Freshness::default(), jumps), links, Clock::system())
+        let parts = (Freshness::default(), jumps);
+        let shared = Self::share(catalog, Vec::new(), parts, Links::default(), Clock::system());
+        let rates = Rates::disabled(shared.clock.clone());
+        Self {
+            history: History::disabled(&shared),
+            rates,
+            shared,
+            noted: remembered(NOTED_FOR),
+            state_dir: None,
+        }
     }
 
-    fn from_parts(
+    fn share(
         catalog: Arc<Catalog>,
         sources: Vec<Enabled>,
         (freshness, jumps): (Freshness, Jumps),
         links: Links,
         clock: Clock,
-    ) -> Self {
+    ) -> Arc<Shared> {
         let ledger = Ledger::new(sources.iter().map(account).collect());
         let standings = catalog.indices().map(|token| ledger.standing(token)).collect();
         let ranks = catalog.assets().iter().map(|asset| asset.rank).collect();
@@ -108,18 +123,19 @@ impl Markets {
             asks: catalog.indices().map(|_| AtomicU32::new(0)).collect(),
             state: OnceLock::new(),
             catalog,
+            heartbeat: Heartbeat::new(sources.len() + 1),
             clock,
             sources,
             books: Mutex::new(Books { planner, links, jumps, unproved: HashMap::new() }),
             rounds: watch::Sender::new(0),
         };
-        Self { shared: Arc::new(shared), noted: remembered(NOTED_FOR), state_dir: None }
+        Arc::new(shared)
     }
 
     /// Takes the state directory, goes on from what it holds, and starts the refresh loops; call it once. They
     /// end soon after `stop`, also while a market hangs; the last thing is to keep what was learned.
     pub fn spawn(&self, stop: CancellationToken) -> JoinHandle<()> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, history, rates) = (Arc::clone(&self.shared), self.history.clone(), self.rates.clone());
         if let Some(path) = &self.state_dir
             && shared.state.set(StateDir::open(path)).is_ok()
         {
@@ -127,6 +143,8 @@ impl Markets {
         }
         tokio::spawn(async move {
             let mut loops = JoinSet::new();
+            history.spawn(&mut loops);
+            loops.spawn(rates.run());
             for place in 0..shared.sources.len() {
                 loops.spawn(refresh::run(Arc::clone(&shared), place));
             }
@@ -142,6 +160,16 @@ impl Markets {
     /// The newest book; read it once per article. Never waits.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.book.snapshot()
+    }
+
+    /// Whether the refresh loops still move, whatever the markets answer. Never waits.
+    pub fn is_moving(&self) -> bool {
+        self.shared.heartbeat.is_moving(self.shared.clock.tick())
+    }
+
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Whether every source was tried, well or badly.
@@ -200,6 +228,16 @@ impl Markets {
     /// Changes whenever a call to a source has ended and the book was written.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.rounds.subscribe()
+    }
+
+    /// Prices of the past.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Rates of other currencies than USD.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
     }
 
     /// Every enabled source, most preferred first.

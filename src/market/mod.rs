@@ -13,6 +13,10 @@ mod config;
 #[cfg(feature = "serve")]
 mod error;
 #[cfg(feature = "serve")]
+mod heartbeat;
+#[cfg(feature = "serve")]
+pub mod history;
+#[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "serve")]
 pub mod human_duration;
@@ -25,6 +29,8 @@ mod ledger;
 #[cfg(feature = "serve")]
 mod links;
 #[cfg(feature = "serve")]
+pub mod lists;
+#[cfg(feature = "serve")]
 mod markets;
 #[cfg(feature = "serve")]
 mod month;
@@ -36,6 +42,8 @@ mod pace;
 mod plan;
 #[cfg(feature = "serve")]
 mod planner;
+#[cfg(feature = "serve")]
+pub mod rates;
 #[cfg(feature = "serve")]
 mod refresh;
 #[cfg(feature = "serve")]
@@ -56,7 +64,7 @@ pub use quote::{Quote, QuoteAnswer, QuoteState};
 #[cfg(feature = "serve")]
 pub use {
     clock::Clock,
-    config::{FileConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
+    config::{FileConfig, HistoryConfig, MarketConfig, QuotesConfig, Secret, SourceConfig},
     error::{MarketError, SourceError},
     info::{SourceInfo, SourceState},
     markets::Markets,

@@ -46,6 +46,8 @@ pub(super) struct Pace {
     spread: Duration,
     last: Option<Duration>,
     last_regular: Option<Duration>,
+    /// The last call for something else than prices of now: the past, or rates.
+    last_beside: Option<Duration>,
     /// Up to when the month's even spread is used up.
     spent_until: Duration,
     blocked_until: Duration,
@@ -96,6 +98,7 @@ impl Pace {
             spread,
             last: None,
             last_regular: None,
+            last_beside: None,
             spent_until: Duration::ZERO,
             blocked_until: Duration::ZERO,
             back_off_max,
@@ -145,18 +148,31 @@ impl Pace {
         }
         // The first call after a start may run ahead: everybody waits for it.
         let Some(last) = self.last else { return self.on_demand_at() };
-        (last + self.slowed(self.every)).max(self.spent_until).max(self.held_until())
+        let next = (last + self.slowed(self.every)).max(self.gap_over_at());
+        next.max(self.spent_until).max(self.held_until())
     }
 
     /// When a call may go out at the earliest, because somebody waits for it.
     pub(super) fn on_demand_at(&self) -> Duration {
-        let next = self.last.map_or(Duration::ZERO, |last| last + self.slowed(self.gap));
-        next.max(self.spent_until.saturating_sub(self.spread * AHEAD)).max(self.held_until())
+        let ahead = self.spent_until.saturating_sub(self.spread * AHEAD);
+        self.gap_over_at().max(ahead).max(self.held_until())
+    }
+
+    /// When a call for something else than prices of now may go out: at most every second one of a month that
+    /// is spread, so that those are never starved.
+    pub(super) fn beside_at(&self) -> Duration {
+        let shared = self.last_beside.map_or(Duration::ZERO, |last| last + self.spread * 2);
+        self.on_demand_at().max(shared)
     }
 
     /// Whether a call that just failed may be tried again at once.
     pub(super) fn may_retry(&self, now: Duration) -> bool {
         !self.is_tripped() && self.minute_free_at() <= now && self.month_over_until <= now
+    }
+
+    /// Whether the source does not want to be asked now, or the month's calls are used up.
+    pub(super) fn is_blocked(&self, now: Duration) -> bool {
+        self.blocked_until.max(self.month_over_until) > now
     }
 
     /// Whether failures in a row have opened the breaker.
@@ -193,6 +209,16 @@ impl Pace {
     /// A call goes out.
     pub(super) fn began(&mut self, now: Duration, time: Timestamp) {
         self.last = Some(now);
+        self.count(now, time);
+    }
+
+    /// A call goes out for something else than prices of now: it costs the same and delays no regular one.
+    pub(super) fn began_beside(&mut self, now: Duration, time: Timestamp) {
+        self.last_beside = Some(now);
+        self.count(now, time);
+    }
+
+    fn count(&mut self, now: Duration, time: Timestamp) {
         self.spent_until = self.spent_until.max(now) + self.spread;
         while self.minute.front().is_some_and(|call| *call + MINUTE <= now) {
             self.minute.pop_front();
@@ -239,6 +265,11 @@ impl Pace {
     pub(super) fn refused(&mut self, now: Duration) {
         self.failed(now, 0.0);
         self.block(now + REFUSED_FOR);
+    }
+
+    /// When the last call, whatever it was for, lies far enough back.
+    fn gap_over_at(&self) -> Duration {
+        self.last.max(self.last_beside).map_or(Duration::ZERO, |last| last + self.slowed(self.gap))
     }
 
     /// Whatever is due: not before the market wants to be asked, the minute has room and the month has.
@@ -305,6 +336,28 @@ mod tests {
             }
             assert!(calls <= per_month, "{calls} of {per_month}");
         }
+    }
+
+    #[test]
+    fn what_runs_beside_takes_every_second_call_of_a_month_at_most() {
+        let mut pace = Pace::new(MINUTE, 30, Some(10_000), MINUTE * 15);
+        let (mut now, mut regular, mut beside) = (Duration::ZERO, 0, 0);
+        while now < MONTH {
+            if pace.regular_at() <= now {
+                pace.began(now, at(now));
+                regular += 1;
+            } else if pace.beside_at() <= now {
+                pace.began_beside(now, at(now));
+                beside += 1;
+            }
+            now += Duration::from_secs(1);
+        }
+        assert!(regular + beside <= 10_000 && regular > 4_000, "{regular} and {beside}");
+        let mut free = Pace::new(MINUTE, 60, None, MINUTE * 15);
+        free.began(Duration::ZERO, noon());
+        free.began_beside(Duration::from_secs(1), noon());
+        assert_eq!(free.beside_at(), Duration::from_secs(2));
+        assert_eq!(free.regular_at(), MINUTE, "the regular round is not put off");
     }
 
     #[test]

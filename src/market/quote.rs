@@ -76,6 +76,18 @@ pub struct QuoteAnswer {
     /// Which market said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The moment in the past that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
+    /// Seconds from `asked_at` to `as_of`, whichever came first, with one decimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance_s: Option<f64>,
+    /// Percent from that price to the newest one known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_since_pct: Option<f64>,
+    /// Only in another currency than USD: when its rate was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_as_of: Option<Timestamp>,
 }
 
 impl QuoteState {
@@ -106,6 +118,10 @@ impl QuoteAnswer {
             as_of_received: false,
             age_s: None,
             source: None,
+            asked_at: None,
+            distance_s: None,
+            change_since_pct: None,
+            rate_as_of: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use super::book::QuoteBook;
 use super::clock::Clock;
 use super::error::SourceError;
+use super::heartbeat::Heartbeat;
 use super::jumps::Jumps;
 use super::links::Links;
 use super::pace::chance;
@@ -42,7 +43,9 @@ pub(super) struct Shared {
     /// How often callers asked for each token since the planner last looked.
     pub(super) asks: Box<[AtomicU32]>,
     /// Taken when the loops start. Empty: nothing is kept.
-    pub(super) state: OnceLock<StateDir>,
+    pub(super) state: OnceLock<Arc<StateDir>>,
+    /// One place for each source, and one for what keeps.
+    pub(super) heartbeat: Heartbeat,
     /// Counts the calls that ended.
     pub(super) rounds: watch::Sender<u64>,
     pub(super) first_round_ended: watch::Sender<bool>,
@@ -77,13 +80,20 @@ pub(super) struct Listing {
 /// Asks one source for as long as it is of use.
 pub(super) async fn run(shared: Arc<Shared>, place: usize) {
     loop {
+        shared.heartbeat.expect_at(place, shared.clock.tick());
         match shared.next_turn(place) {
-            Turn::Never => return shared.note_first_round(),
+            Turn::Never => {
+                shared.heartbeat.expect_nothing(place);
+                return shared.note_first_round();
+            }
             Turn::Ask(tokens, haste) => shared.ask(place, tokens, haste).await,
-            Turn::Wait(until) => tokio::select! {
-                () = shared.clock.sleep_until(until) => {}
-                () = shared.sources[place].wake.notified() => tokio::time::sleep(GATHER).await,
-            },
+            Turn::Wait(until) => {
+                shared.heartbeat.expect_at(place, until);
+                tokio::select! {
+                    () = shared.clock.sleep_until(until) => {}
+                    () = shared.sources[place].wake.notified() => tokio::time::sleep(GATHER).await,
+                }
+            }
         }
     }
 }
@@ -93,9 +103,12 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     let mut rounds = shared.rounds.subscribe();
     let (mut next_save, mut saved) = (shared.clock.tick() + SAVE_EVERY, *rounds.borrow());
     loop {
+        shared.heartbeat.expect_at(shared.sources.len(), shared.clock.tick());
         let release = shared.lock().jumps.next_release();
+        let until = release.map_or(next_save, |release| release.min(next_save));
+        shared.heartbeat.expect_at(shared.sources.len(), until);
         tokio::select! {
-            () = shared.clock.sleep_until(release.map_or(next_save, |release| release.min(next_save))) => {}
+            () = shared.clock.sleep_until(until) => {}
             // Something may be held back since.
             changed = rounds.changed() => if changed.is_err() { return },
         }
@@ -166,7 +179,9 @@ impl Shared {
         let ids: Vec<&str> = listings.map(|listing| listing.id.as_str()).collect();
         let mut retries = 0;
         loop {
+            self.heartbeat.expect_nothing(place);
             let result = source.configured.source.fetch(&ids, haste).await;
+            self.heartbeat.expect_at(place, self.clock.tick());
             let again = matches!(result, Err(SourceError::Passing(_))) && retries < RETRIES;
             let (tick, time) = (self.clock.tick(), self.clock.now());
             let may = {
@@ -187,8 +202,25 @@ impl Shared {
         }
     }
 
+    /// Counts a call to `market` for something else than prices of now, if it may go out; else tells when. A
+    /// market that prices nothing now has no account here.
+    pub(super) fn call_beside(&self, market: &str) -> Result<(), Duration> {
+        let Some(place) = self.sources.iter().position(|source| source.configured.entry.name == market)
+        else {
+            return Ok(());
+        };
+        let (now, time) = (self.clock.tick(), self.clock.now());
+        let account = &mut self.lock().planner.ledger.accounts[place];
+        let earliest = account.pace.beside_at();
+        if earliest > now {
+            return Err(earliest);
+        }
+        account.call_beside(now, time);
+        Ok(())
+    }
+
     /// Keeps the counters before the call that they count goes out: a crash loses none.
-    async fn save_budgets(self: &Arc<Self>) {
+    pub(super) async fn save_budgets(self: &Arc<Self>) {
         self.in_state_dir(|shared, dir| dir.save_budgets(|| shared.budgets())).await;
     }
 
@@ -209,7 +241,7 @@ impl Shared {
                 work(&shared, dir);
             }
         };
-        if self.state.get().is_some_and(StateDir::is_ours) {
+        if self.state.get().is_some_and(|dir| dir.is_ours()) {
             // What fails there is said there.
             let _ = tokio::task::spawn_blocking(work).await;
         }

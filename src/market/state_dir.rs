@@ -8,7 +8,7 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,9 +35,22 @@ pub(super) struct StateDir {
     writing: Mutex<()>,
 }
 
+/// The directories that this process holds: after a reload two catalogs share one, and its one writer.
+static OPEN: Mutex<BTreeMap<PathBuf, Weak<StateDir>>> = Mutex::new(BTreeMap::new());
+
 impl StateDir {
     /// Takes the directory, or says that it is another's.
-    pub(super) fn open(path: &Path) -> Self {
+    pub(super) fn open(path: &Path) -> Arc<Self> {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = open.get(path).and_then(Weak::upgrade).filter(|held| held.is_ours()) {
+            return held;
+        }
+        let taken = Arc::new(Self::take(path));
+        open.insert(path.to_owned(), Arc::downgrade(&taken));
+        taken
+    }
+
+    fn take(path: &Path) -> Self {
         let lock = match lock(&path.join(LOCK)) {
             Ok(lock) => Some(lock),
             Err(TryLockError::WouldBlock) => {

@@ -88,7 +88,9 @@ impl Changes {
 
     fn stands_in(&self, text: &str) -> bool {
         let mut seen = false;
-        scan(&self.lexicon, text, &mut |_| seen = true);
+        // In any case: whether the whole text is lower case is for detection to see.
+        scan(&self.lexicon, text, true, &mut |_| seen = true);
+        self.lexicon.contracts.find(text, |_, _, _| seen = true);
         seen
     }
 }

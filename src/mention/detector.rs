@@ -12,7 +12,7 @@ use super::evidence::{Confidence, EvidenceSet, Weights};
 use super::explain::{Explainer, Why};
 use super::html::{Visible, visible_text};
 use super::judge::{Candidate, FieldText, judge};
-use super::lexicon::{Lexicon, Rules};
+use super::lexicon::{Lexicon, Role, Rules};
 use super::offsets::Offsets;
 use super::resolve::{Verdict, confidence, resolve};
 use super::{ContentType, Context, Document, Field, Kind, OffsetUnit, Options};
@@ -66,6 +66,8 @@ pub struct Found {
     pub confidence: Confidence,
     /// Why.
     pub evidence: EvidenceSet,
+    /// CAIP-19 id, where a contract address stands.
+    pub caip19: Option<String>,
 }
 
 /// What a mention means.
@@ -163,12 +165,9 @@ impl Detector {
     pub fn detect(&self, document: &Document, options: &Options) -> Detection {
         let visible = (document.content_type == ContentType::Html).then(|| visible_text(&document.body));
         let body = visible.as_ref().map_or(document.body.as_str(), |visible| &visible.text);
-        let fields = [
-            FieldText { field: Field::Title, text: &document.title },
-            FieldText { field: Field::Body, text: body },
-        ];
+        let fields = [FieldText::new(Field::Title, &document.title), FieldText::new(Field::Body, body)];
         let crypto_news = document.context == Context::CryptoNews;
-        let mut judged = judge(&self.lexicon, &self.rules, &fields, crypto_news);
+        let mut judged = judge(&self.catalog, &self.lexicon, &self.rules, &fields, crypto_news);
         let published = document.published_at.map(|at| TimeZone::UTC.to_datetime(at).date());
         let least =
             Confidence::from_fraction(options.min_confidence.unwrap_or(self.rules.default_min_confidence));
@@ -201,6 +200,7 @@ impl Detector {
                     meant: Meant::Other(*index as usize),
                     confidence: Confidence::from_fraction(1.0),
                     evidence: EvidenceSet::default(),
+                    caip19: None,
                 }),
                 Verdict::Nothing | Verdict::Hidden => {}
             }
@@ -256,6 +256,7 @@ fn found(place: Place, candidate: &Candidate<'_>) -> Found {
         meant: Meant::Token(candidate.claim.token),
         confidence: confidence(candidate),
         evidence: candidate.evidence,
+        caip19: (candidate.claim.role == Role::Address).then(|| candidate.claim.written.to_string()),
     }
 }
 

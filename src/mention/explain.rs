@@ -91,6 +91,7 @@ impl<'d, 'l> Explainer<'d, 'l> {
             Some(Evidence::Abbreviation) => "a letter of an abbreviation",
             Some(Evidence::LongerName) => "part of a longer name",
             Some(Evidence::StockListing) => "a stock ticker",
+            Some(Evidence::WrongChecksum) => "the checksum in its letter case is wrong: mistyped or made up",
             Some(Evidence::Handle) => "an account name",
             Some(Evidence::Address) => "inside an address",
             _ => "too little speaks for it",

@@ -178,15 +178,15 @@ impl Gate {
         self.filter.holds(word) | self.filter.holds(word.and(second)) | odd | pair | signs
     }
 
-    /// What to do at the run of ASCII word bytes at `start..end` of `bytes`.
-    pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize) -> Admission {
+    /// What to do at the run of ASCII word bytes at `start..end` of `bytes`; in `any_case` as if in capitals.
+    pub(super) fn admits(&self, bytes: &[u8], start: usize, end: usize, any_case: bool) -> Admission {
         let (word, rest) = (&bytes[start..end], &bytes[end..]);
         if goes_on(rest) {
             return Admission::Walk;
         }
         let eight = first_eight(bytes, start);
         let key = Key::of_first(eight | CASE_BITS, word.len());
-        let lifted = lifts_case(bytes, start, end);
+        let lifted = any_case || lifts_case(bytes, start, end);
         let capitals = if lifted { Capitals::All } else { written(eight, word.len()) };
         if let Some(entry) = self.find(key, word.len()) {
             let admission = self.read(entry, capitals, rest);

@@ -8,14 +8,22 @@ use super::evidence::{Evidence, EvidenceSet, Weights};
 use super::letters::case_holds;
 use super::lexicon::{Claim, Lexicon, Meaning, Role, Rules, WordRoles};
 use super::scan::{Form, Hit, scan};
-use super::{Field, surroundings};
-use crate::catalog::{Class, TokenIndex};
+use super::{Field, owner, surroundings};
+use crate::catalog::{Catalog, Class, TokenIndex};
 
 /// One field's text, as detection reads it.
 #[derive(Debug)]
 pub(super) struct FieldText<'t> {
     pub(super) field: Field,
     pub(super) text: &'t str,
+    /// Whether it holds no capital letter of ASCII, as many short messages do: tickers are in small letters then.
+    lower: bool,
+}
+
+impl<'t> FieldText<'t> {
+    pub(super) fn new(field: Field, text: &'t str) -> Self {
+        Self { field, text, lower: !text.bytes().any(|byte| byte.is_ascii_uppercase()) }
+    }
 }
 
 /// A place where something may be mentioned.
@@ -28,6 +36,8 @@ pub(super) struct Place {
     pub(super) candidates: Range<usize>,
     /// The blocker that it is.
     pub(super) blocker: Option<u32>,
+    /// The pattern that stands there.
+    pub(super) pattern: usize,
     form: Form,
     /// Whether it can be believed by what stands here: a claim above class d, or a sign such as `$` or `(`.
     open: bool,
@@ -57,23 +67,36 @@ struct Seen {
     own_context: Vec<TokenIndex>,
     /// Assets of whose namesakes a word was seen; sorted once all are.
     against: Vec<TokenIndex>,
-    crypto_words: TwoOf,
+    crypto_words: CryptoWords,
 }
 
-/// Up to two different crypto words: more of them change nothing.
+/// Different crypto words, up to one more than make a text rich in them: more of them change nothing.
 #[derive(Debug, Default)]
-struct TwoOf(Option<usize>, Option<usize>);
+struct CryptoWords {
+    patterns: [usize; RICH + 1],
+    count: usize,
+}
 
-impl TwoOf {
-    fn insert(&mut self, word: usize) {
-        if *self.0.get_or_insert(word) != word {
-            self.1.get_or_insert(word);
+impl CryptoWords {
+    fn insert(&mut self, pattern: usize) {
+        if self.count < self.patterns.len() && !self.patterns[..self.count].contains(&pattern) {
+            self.patterns[self.count] = pattern;
+            self.count += 1;
         }
+    }
+
+    /// How many there are beside this one: no word speaks for itself.
+    fn beside(&self, pattern: usize) -> usize {
+        self.count - usize::from(self.patterns[..self.count].contains(&pattern))
     }
 }
 
+/// A text with so many crypto words is about little else.
+const RICH: usize = 6;
+
 /// Judges every place of a document as far as it can be judged alone.
 pub(super) fn judge<'l>(
+    catalog: &Catalog,
     lexicon: &'l Lexicon,
     rules: &Rules,
     fields: &[FieldText<'_>],
@@ -84,19 +107,22 @@ pub(super) fn judge<'l>(
     let mut seen = Seen::default();
     for (index, field) in fields.iter().enumerate() {
         seen.words.push(Vec::new());
-        scan(lexicon, field.text, &mut |hit| {
-            collect(lexicon, (index, field.text), hit, &mut judged, &mut seen)
+        scan(lexicon, field.text, field.lower, &mut |hit| {
+            collect(lexicon, (index, field), hit, &mut judged, &mut seen)
         });
+        contracts(lexicon, (index, field), &mut judged, &mut seen);
     }
     seen.own_context.sort_unstable();
     seen.own_context.dedup();
     seen.against.sort_unstable();
     seen.against.dedup();
-    let document = document_evidence(&seen, crypto_news);
+    let document: [EvidenceSet; RICH + 2] =
+        std::array::from_fn(|crypto_words| document_evidence(crypto_words, crypto_news));
     let awake = awake(&judged);
     let twice = with_two_surfaces(&judged);
     for place in &judged.places {
         let text = fields[place.field].text;
+        let document = document[seen.crypto_words.beside(place.pattern)];
         let candidates = &mut judged.candidates[place.candidates.clone()];
         // A surface of class d says nothing by itself. Most of them are plain words, so they are not looked
         // at unless their asset is spoken of somewhere.
@@ -112,7 +138,18 @@ pub(super) fn judge<'l>(
                 .with(document)
         };
         for candidate in candidates {
-            candidate.evidence = surface_evidence(candidate, &text[place.range.clone()], place.form, around);
+            candidate.evidence = candidate.evidence.with(surface_evidence(
+                candidate,
+                &text[place.range.clone()],
+                place.form,
+                around,
+            ));
+            candidate.evidence.add_if(Evidence::LowerText, fields[place.field].lower);
+            if candidate.evidence.has(Evidence::Parenthesised) && candidate.claim.role == Role::Symbol {
+                let asset = catalog.asset(candidate.claim.token);
+                let other = owner::is_other(text, &place.range, asset, &seen.words[place.field]);
+                candidate.evidence.add_if(Evidence::OtherName, other);
+            }
             if !dormant {
                 let own_context = seen.own_context.binary_search(&candidate.claim.token).is_ok();
                 candidate.evidence.add_if(Evidence::OwnContext, own_context);
@@ -124,6 +161,7 @@ pub(super) fn judge<'l>(
         }
     }
     names_with_tickers(&mut judged, fields);
+    words_in_both_cases(&mut judged, fields);
     for candidate in &mut judged.candidates {
         candidate.evidence = candidate.evidence.within(candidate.claim.heeds);
         candidate.score = rules.weights.score(candidate.evidence);
@@ -161,7 +199,7 @@ pub(super) fn add_negative_phrases(
 /// Sorts one hit into places and words.
 fn collect<'l>(
     lexicon: &'l Lexicon,
-    (field, text): (usize, &str),
+    (field, FieldText { text, lower: lower_text, .. }): (usize, &FieldText<'_>),
     hit: Hit,
     judged: &mut Judged<'l>,
     seen: &mut Seen,
@@ -176,7 +214,7 @@ fn collect<'l>(
             Meaning::Claim(claim) => {
                 let bare = bare(surface, hit.form);
                 let in_case = case_holds(claim.case, &claim.written, bare);
-                if !may_stand(claim, bare, in_case, hit, text) {
+                if !may_stand(claim, bare, in_case, *lower_text, hit, text) {
                     continue;
                 }
                 let lower = claim.role == Role::Symbol && !surface.chars().any(char::is_uppercase);
@@ -214,12 +252,51 @@ fn collect<'l>(
     if judged.candidates.len() > first || blocker.is_some() {
         let candidates = first..judged.candidates.len();
         let open = above_d || is_pair(hit.form) || surroundings::has_sign(text, &range);
-        judged.places.push(Place { field, range, candidates, blocker, form: hit.form, open });
+        judged.places.push(Place {
+            field,
+            range,
+            candidates,
+            blocker,
+            pattern: hit.pattern,
+            form: hit.form,
+            open,
+        });
     }
 }
 
+/// Stands for every contract address among the patterns.
+const ADDRESS: usize = usize::MAX;
+
+/// Adds the contract addresses of a field to its places.
+fn contracts<'l>(
+    lexicon: &'l Lexicon,
+    (field, FieldText { text, .. }): (usize, &FieldText<'_>),
+    judged: &mut Judged<'l>,
+    seen: &mut Seen,
+) {
+    let places = judged.places.len();
+    lexicon.contracts.find(text, |range, claims, checksum_holds| {
+        let first = judged.candidates.len();
+        judged.candidates.extend(claims.iter().map(|claim| {
+            let mut evidence = EvidenceSet::default();
+            evidence.add_if(Evidence::WrongChecksum, !checksum_holds);
+            Candidate { claim, evidence, score: 0 }
+        }));
+        seen.crypto_words.insert(ADDRESS);
+        let candidates = first..judged.candidates.len();
+        let (pattern, form) = (ADDRESS, Form::Whole);
+        judged.places.push(Place { field, range, candidates, blocker: None, pattern, form, open: true });
+    });
+    if judged.places.len() > places {
+        judged.places.sort_by_key(|place| (place.field, place.range.start, place.range.end));
+    }
+}
+
+/// Shorter tickers in small letters are words or nothing, even where all letters are small.
+const LOWER_MIN: usize = 3;
+
 /// Whether a claim can stand here at all, by its letter case and form.
-fn may_stand(claim: &Claim, bare: &str, in_case: bool, hit: Hit, text: &str) -> bool {
+fn may_stand(claim: &Claim, bare: &str, in_case: bool, lower_text: bool, hit: Hit, text: &str) -> bool {
     match hit.form {
         // Only a ticker is half of a pair.
         Form::PairBase | Form::PairQuote => claim.role == Role::Symbol,
@@ -228,9 +305,13 @@ fn may_stand(claim: &Claim, bare: &str, in_case: bool, hit: Hit, text: &str) -> 
         Form::Whole => {
             in_case
                 || match claim.role {
-                    Role::Symbol => surroundings::lifts_symbol_case(text, &(hit.start..hit.end)),
+                    Role::Symbol => {
+                        lower_text && claim.class <= Class::B && bare.len() >= LOWER_MIN
+                            || surroundings::lifts_symbol_case(text, &(hit.start..hit.end))
+                    }
                     // A hashtag is often written in lower case.
                     Role::Name => claim.class <= Class::B && text[..hit.start].ends_with('#'),
+                    Role::Address => false,
                 }
         }
     }
@@ -240,16 +321,17 @@ fn is_pair(form: Form) -> bool {
     matches!(form, Form::PairBase | Form::PairQuote)
 }
 
-/// What the document as a whole says.
-fn document_evidence(seen: &Seen, crypto_news: bool) -> EvidenceSet {
+/// What a document with this many crypto words says.
+fn document_evidence(crypto_words: usize, crypto_news: bool) -> EvidenceSet {
     let mut document = EvidenceSet::default();
-    // Each class has its own weights for these; `applicable` keeps the one that is meant.
-    let kinds: &[Evidence] = match seen.crypto_words {
-        TwoOf(None, _) if !crypto_news => &[Evidence::NoCrypto, Evidence::NoCryptoC, Evidence::NoCryptoD],
-        TwoOf(_, None) if !crypto_news => &[Evidence::CryptoHint],
+    // Each class has its own weights for these; a claim heeds the one that is meant.
+    let kinds: &[Evidence] = match crypto_words {
+        0 if !crypto_news => &[Evidence::NoCrypto, Evidence::NoCryptoC, Evidence::NoCryptoD],
+        1 if !crypto_news => &[Evidence::CryptoHint],
         _ => &[Evidence::CryptoText, Evidence::CryptoTextWeak],
     };
     kinds.iter().for_each(|kind| document.add(*kind));
+    document.add_if(Evidence::CryptoRich, crypto_words >= RICH);
     document.add_if(Evidence::CryptoNews, crypto_news);
     document
 }
@@ -307,6 +389,8 @@ fn surface_evidence(
     let claim = candidate.claim;
     let mut evidence = around;
     evidence.add(claim.says);
+    // Heeded by the claims whose asset has that rank.
+    evidence.add(Evidence::LittleKnown);
     evidence.add_if(Evidence::Pair, is_pair(form));
     evidence.add_if(Evidence::Plural, form == Form::Plural);
     let letters = |is: fn(char) -> bool| bare(surface, form).chars().any(is);
@@ -380,8 +464,37 @@ fn names_with_tickers(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
     }
 }
 
+/// Marks names that also stand in the text as tickers, in capitals where not everything is: "Sui ... SUI".
+fn words_in_both_cases(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
+    let mut ways: Vec<(usize, bool)> = Vec::new();
+    let mut marked = Vec::new();
+    for place in &judged.places {
+        let capitals = !fields[place.field].text[place.range.clone()].chars().any(char::is_lowercase);
+        let stands_out = |index: usize| {
+            let Candidate { claim, evidence, .. } = &judged.candidates[index];
+            if capitals {
+                claim.role == Role::Symbol && !evidence.has(Evidence::Shouting)
+            } else {
+                claim.role == Role::Name
+            }
+        };
+        if place.candidates.clone().any(stands_out) {
+            ways.push((place.pattern, capitals));
+        }
+    }
+    ways.sort_unstable();
+    for place in &judged.places {
+        if [true, false].iter().all(|way| ways.binary_search(&(place.pattern, *way)).is_ok()) {
+            marked.extend(place.candidates.clone());
+        }
+    }
+    for index in marked {
+        judged.candidates[index].evidence.add(Evidence::BothCases);
+    }
+}
+
 /// What joins a name and its ticker is no longer than this, in bytes.
-const JOINT_MAX: usize = 16;
+const JOINT_MAX: usize = 20;
 
 /// Whether `later` is at most `most` bytes after `earlier`. Asked before anything is sliced: few places are.
 pub(super) fn is_within(earlier: usize, later: usize, most: usize) -> bool {
@@ -402,10 +515,16 @@ fn joint(gap: &str) -> Option<Joint> {
     if gap == " " || gap == "\u{a0}" {
         return Some(Joint::Adjacent);
     }
-    let inner = gap.trim_start().strip_prefix(['(', '['])?;
+    let (common, inner) = gap.rsplit_once(['(', '['])?;
+    let common = common.trim();
+    let fits = common.is_empty() || COMMON_PARTS.iter().any(|part| common.eq_ignore_ascii_case(part));
     let inner = inner.trim();
-    (inner.is_empty() || inner.ends_with(':') || inner == "ticker").then_some(Joint::Open)
+    (fits && (inner.is_empty() || inner.ends_with(':') || inner == "ticker")).then_some(Joint::Open)
 }
+
+/// What may stand between a name and its ticker and belong to either: "Sei Network (SEI)".
+const COMMON_PARTS: &[&str] =
+    &["Network", "Protocol", "Token", "Coin", "Finance", "DAO", "Chain", "Blockchain", "Foundation", "Labs"];
 
 fn closes(text: &str, end: usize) -> bool {
     text[end..].trim_start().starts_with([')', ']', ',', ';', '/', ':', '-', '+'])

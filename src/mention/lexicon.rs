@@ -9,6 +9,7 @@ use aho_corasick::nfa::contiguous::NFA;
 use jiff::civil::Date;
 use serde::Deserialize;
 
+use super::contracts::Contracts;
 use super::evidence::{Evidence, EvidenceSet, Weights};
 use super::gate::Gate;
 use super::letters::{self, Capitals};
@@ -92,11 +93,12 @@ pub(super) struct Claim {
     pub(super) until: Option<Date>,
 }
 
-/// Ticker-like or name-like.
+/// Ticker-like, name-like or an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Symbol,
     Name,
+    Address,
 }
 
 /// In which lists a word stands.
@@ -113,6 +115,7 @@ pub(super) struct WordRoles {
 pub(super) struct Lexicon {
     pub(super) automaton: NFA,
     pub(super) gate: Gate,
+    pub(super) contracts: Contracts,
     /// All meanings, pattern by pattern, and where those of each pattern begin.
     meanings: Vec<Meaning>,
     first_meanings: Vec<usize>,
@@ -169,6 +172,7 @@ impl Lexicon {
         Self {
             automaton,
             gate,
+            contracts: Contracts::new(catalog),
             meanings: meanings.into_iter().flatten().collect(),
             first_meanings,
             negatives,
@@ -204,7 +208,7 @@ fn claims(catalog: &Catalog, token: TokenIndex, add: &mut dyn FnMut(&str, Claim)
         case,
         written: written.into(),
         says: surface::says(role, class),
-        heeds: surface::heeds(role, class, written),
+        heeds: surface::heeds(role, class, written, asset.rank),
         phrases: !asset.negative.is_empty(),
         until,
     };

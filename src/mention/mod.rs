@@ -5,6 +5,7 @@
 
 mod blocks;
 mod changes;
+mod contracts;
 mod detector;
 mod evidence;
 mod explain;
@@ -14,6 +15,7 @@ mod judge;
 mod letters;
 mod lexicon;
 mod offsets;
+mod owner;
 mod phrases;
 mod resolve;
 mod scan;

@@ -42,6 +42,19 @@ impl Phrases {
     /// Whether `place` lies in one of them. A ticker in `capitals` is not the word of a phrase in lower case.
     pub(super) fn hold(&self, text: &str, place: &Range<usize>, capitals: bool) -> bool {
         self.may_hold(text, place) && self.search(text, place, capitals)
+            || !self.list.is_empty() && self.hold_unquoted(text, place, capitals)
+    }
+
+    /// The same without quotation marks around the place: the ‘DOGE’ department.
+    fn hold_unquoted(&self, text: &str, place: &Range<usize>, capitals: bool) -> bool {
+        let is_quote = |c: char| c == '"' || matches!(c, '“' | '”' | '«' | '»') || words::is_apostrophe(c);
+        let Some(before) = text[..place.start].strip_suffix(is_quote) else { return false };
+        let Some(after) = text[place.end..].strip_prefix(is_quote) else { return false };
+        let before = &before[before.ceil_char_boundary(before.len().saturating_sub(PHRASE_REACH))..];
+        let after = &after[..after.floor_char_boundary(PHRASE_REACH)];
+        let surface = &text[place.clone()];
+        let bare = [before, surface, after].concat();
+        self.search(&bare, &(before.len()..before.len() + surface.len()), capitals)
     }
 
     /// False only if no phrase touches the place.

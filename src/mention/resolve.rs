@@ -90,7 +90,8 @@ pub(super) fn confidence(candidate: &Candidate<'_>) -> Confidence {
 }
 
 /// A surface that changed hands belongs to its former owner before the change and to the present one from
-/// then on; a text without a date is read as of today.
+/// then on; a text without a date is read as of today. A coin of the same ticker that is nothing by itself does
+/// not take it over: most tickers of fame have been copied.
 fn drop_by_date(judged: &Judged<'_>, published: Option<Date>, losses: &mut HashMap<usize, Loss>) {
     let before = |until: Option<Date>| until.is_some_and(|until| published.is_some_and(|date| date < until));
     for place in judged.places.iter().filter(|place| place.candidates.len() > 1) {
@@ -98,7 +99,10 @@ fn drop_by_date(judged: &Judged<'_>, published: Option<Date>, losses: &mut HashM
         for (index, candidate) in place.candidates.clone().zip(candidates) {
             let mut others = candidates.iter().filter(|other| other.claim.token != candidate.claim.token);
             let lost = match candidate.claim.until {
-                Some(until) => !before(Some(until)) && others.any(|other| other.claim.until.is_none()),
+                Some(until) => {
+                    !before(Some(until))
+                        && others.any(|other| other.claim.until.is_none() && other.claim.class < Class::D)
+                }
                 None => others.any(|other| before(other.claim.until)),
             };
             if lost {

@@ -37,15 +37,16 @@ pub(super) enum Form {
     PairQuote,
 }
 
-/// Calls `hit` for every pattern at every word start of `text`, by rising start, then rising length.
-pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
+/// Calls `hit` for every pattern at every word start of `text`, by rising start, then rising length. Only patterns
+/// whose capitals stand there are sure to be found, all of them if `any_case`.
+pub(super) fn scan(lexicon: &Lexicon, text: &str, any_case: bool, hit: &mut dyn FnMut(Hit)) {
     let bytes = text.as_bytes();
     let mut base = 0;
     // Everything before this is done; it lies in the block or beyond.
     let mut from = 0;
     while base < bytes.len() {
         let marks = Marks::at(bytes, base, &lexicon.gate.signs);
-        let words = words_that_pass(lexicon, bytes, base, &marks, !0 << (from - base));
+        let words = words_that_pass(lexicon, bytes, base, &marks, any_case, !0 << (from - base));
         let signs = if lexicon.gate.signs_lead_words {
             marks.signs & (marks.words >> 1 | 1 << (SIZE - 1))
         } else {
@@ -57,9 +58,9 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
             events &= events - 1;
             let at = base + bit;
             if words >> bit & 1 != 0 {
-                ascii_word(lexicon, text, at, word_end(bytes, at), hit);
+                ascii_word(lexicon, text, at, word_end(bytes, at), any_case, hit);
             } else if marks.beyond >> bit & 1 != 0 {
-                from = beyond_ascii(lexicon, text, at, hit);
+                from = beyond_ascii(lexicon, text, at, any_case, hit);
                 events = if from < base + SIZE { events & !0 << (from - base) } else { 0 };
             } else if lexicon.gate.admits_sign(bytes, at) {
                 walk(lexicon, text, at, hit);
@@ -72,7 +73,14 @@ pub(super) fn scan(lexicon: &Lexicon, text: &str, hit: &mut dyn FnMut(Hit)) {
 
 /// The words that start in a block, at the bits of `from`, and may begin a pattern.
 #[inline]
-fn words_that_pass(lexicon: &Lexicon, bytes: &[u8], base: usize, marks: &Marks, from: u64) -> u64 {
+fn words_that_pass(
+    lexicon: &Lexicon,
+    bytes: &[u8],
+    base: usize,
+    marks: &Marks,
+    any_case: bool,
+    from: u64,
+) -> u64 {
     let in_word = base > 0 && is_ascii_word(bytes[base - 1]);
     let mut starts = marks.words & !(marks.words << 1 | u64::from(in_word)) & from;
     let (first_beside, last_beside) = marks.beside_lifting();
@@ -81,7 +89,7 @@ fn words_that_pass(lexicon: &Lexicon, bytes: &[u8], base: usize, marks: &Marks, 
         let bit = starts.trailing_zeros() as usize;
         starts &= starts - 1;
         let mut end = bit + (marks.words >> bit).trailing_ones() as usize;
-        let signs = (first_beside >> bit | last_beside >> (end - 1)) & 1 != 0;
+        let signs = any_case | ((first_beside >> bit | last_beside >> (end - 1)) & 1 != 0);
         if end == SIZE {
             end = word_end(bytes, base + end) - base;
         }
@@ -92,7 +100,13 @@ fn words_that_pass(lexicon: &Lexicon, bytes: &[u8], base: usize, marks: &Marks, 
 }
 
 /// Reads on from a character outside ASCII to the next ASCII character between words, and gives its position.
-fn beyond_ascii(lexicon: &Lexicon, text: &str, mut at: usize, hit: &mut dyn FnMut(Hit)) -> usize {
+fn beyond_ascii(
+    lexicon: &Lexicon,
+    text: &str,
+    mut at: usize,
+    any_case: bool,
+    hit: &mut dyn FnMut(Hit),
+) -> usize {
     let bytes = text.as_bytes();
     let mut before = match at.checked_sub(1) {
         Some(last) if is_ascii_word(bytes[last]) => CharClass::Word,
@@ -105,7 +119,7 @@ fn beyond_ascii(lexicon: &Lexicon, text: &str, mut at: usize, hit: &mut dyn FnMu
                 return at;
             }
             if before != CharClass::Word {
-                ascii_word(lexicon, text, at, end, hit);
+                ascii_word(lexicon, text, at, end, any_case, hit);
             }
             before = CharClass::Word;
             at = end;
@@ -140,8 +154,15 @@ fn word_end(bytes: &[u8], at: usize) -> usize {
 }
 
 /// A run of ASCII word bytes at which a word starts.
-fn ascii_word(lexicon: &Lexicon, text: &str, start: usize, end: usize, hit: &mut dyn FnMut(Hit)) {
-    match lexicon.gate.admits(text.as_bytes(), start, end) {
+fn ascii_word(
+    lexicon: &Lexicon,
+    text: &str,
+    start: usize,
+    end: usize,
+    any_case: bool,
+    hit: &mut dyn FnMut(Hit),
+) {
+    match lexicon.gate.admits(text.as_bytes(), start, end, any_case) {
         Admission::Refused => {}
         Admission::Whole(pattern) => {
             if !words::inside_apostrophe_word(text, start) {

@@ -44,10 +44,36 @@ pub(super) fn evidence(
         match look_of_line(before, after, heeded.has(Evidence::TitleCase)) {
             Look::TitleCase => set.add(Evidence::TitleCase),
             Look::Shouting => set.add(Evidence::Shouting),
+            Look::Plain if heeded.has(Evidence::CapitalBefore) => {
+                set.add_if(Evidence::CapitalBefore, follows_capital(before));
+                set.add_if(Evidence::CapitalAfter, precedes_capital(after));
+            }
             Look::Plain => {}
         }
     }
     set
+}
+
+/// Right after a capitalised word that does not begin a sentence: the first name in "Alba Ronin".
+fn follows_capital(before: &str) -> bool {
+    before.strip_suffix(' ').is_some_and(|rest| {
+        let word = last_word(rest);
+        is_capitalised(word) && !starts_sentence(&rest[..rest.len() - word.len()])
+    })
+}
+
+/// Right before a capitalised word: "Civic Ledger".
+fn precedes_capital(after: &str) -> bool {
+    after.strip_prefix(' ').is_some_and(|rest| {
+        let length = rest.find(|c| words::class(c) != CharClass::Word).unwrap_or(rest.len());
+        is_capitalised(&rest[..length])
+    })
+}
+
+/// A capital and then small letters.
+fn is_capitalised(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
 }
 
 /// The signs and listings that stand beside tickers only.
@@ -77,7 +103,9 @@ pub(super) fn around<'t>(text: &'t str, place: &Range<usize>) -> (&'t str, &'t s
 pub(super) fn has_sign(text: &str, place: &Range<usize>) -> bool {
     let before = text[..place.start].trim_end_matches(' ');
     let after = text[place.end..].trim_start_matches(' ');
-    before.ends_with(['$', '(', '[', ':', '/']) || after.starts_with(['(', '[', '/'])
+    let joined =
+        after.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+    joined || before.ends_with(['$', '(', '[', ':', '/']) || after.starts_with(['(', '[', '/'])
 }
 
 /// Whether a ticker counts in any letter case here: as a cashtag, in a pair, with a change in percent.
@@ -142,7 +170,8 @@ fn is_pair(before: &str, surface: &str, after: &str, gate: &Gate) -> bool {
                 && base.chars().any(|c| c.is_ascii_uppercase())
         })
     };
-    quote_follows || base_precedes() && gate.is_pair_quote(surface)
+    // A perpetual contract is quoted in nothing: its code is no token.
+    quote_follows || surface != "PERP" && base_precedes() && gate.is_pair_quote(surface)
 }
 
 /// A number, with or without a magnitude, right before; a bare year does not count.
@@ -186,7 +215,21 @@ fn precedes_percent(after: &str) -> bool {
     // In a list of changes the sign of percent is often left out: "APT +40, OP +18".
     digits > 0
         && (ends.trim_start_matches(' ').starts_with('%')
-            || signed && (ends.is_empty() || ends.starts_with([',', ';', '|', '\n']) || ends == "."))
+            || signed && (ends_change(ends) || next_is_change(ends)))
+}
+
+/// What ends a change without a sign of percent.
+fn ends_change(ends: &str) -> bool {
+    ends.is_empty() || ends.starts_with([',', ';', '|', '\n']) || ends == "." || ends.starts_with(". ")
+}
+
+/// Whether another word with its change follows: "sui +19 xrp +13".
+fn next_is_change(ends: &str) -> bool {
+    let mut words = ends.split_whitespace();
+    let change = |word: &str| {
+        word.strip_prefix(['+', '-', '−']).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    ends.starts_with(' ') && words.next().is_some() && words.next().is_some_and(change)
 }
 
 fn is_compound(before: &str, after: &str) -> bool {

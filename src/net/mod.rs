@@ -85,8 +85,14 @@ where
             match tls {
                 None => connection.serve(stream, None).await,
                 Some(tls) => {
+                    let handshake = tokio::time::timeout(FIRST_WORDS_TIMEOUT, tls.accept(stream));
+                    let handshake = tokio::select! {
+                        handshake = handshake => handshake,
+                        // Nothing was asked yet that would be lost.
+                        () = connection.stop.cancelled() => return,
+                    };
                     // A failed handshake is the peer's affair; it is logged for whoever looks.
-                    match tokio::time::timeout(FIRST_WORDS_TIMEOUT, tls.accept(stream)).await {
+                    match handshake {
                         Ok(Ok((stream, certificate))) => connection.serve(stream, certificate).await,
                         Ok(Err(error)) => tracing::debug!(%addr, %error, "TLS handshake failed"),
                         Err(_) => tracing::debug!(%addr, "TLS handshake took too long"),

@@ -1,8 +1,12 @@
 //! What the fake market answers when nothing is wrong: one body for each route, in the vendor's form.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::fake_market::{Call, Coin, Route, Shared};
+
+const HOUR_MS: i64 = 3_600_000;
 
 pub(crate) fn good(shared: &Shared, call: &Call) -> String {
     let asked = call.ids();
@@ -98,7 +102,54 @@ pub(crate) fn good(shared: &Shared, call: &Call) -> String {
             });
             format!(r#"{{"error":[],"result":{}}}"#, object(rows))
         }
+        Route::BatchHistorical => batch_historical(shared, call),
+        Route::Klines => klines(shared, call),
+        Route::ChartRange => chart_range(shared, call),
+        Route::CoinsList | Route::Contracts => list(Vec::new()),
+        Route::Listings => r#"{"data":[],"status":{"error_code":0}}"#.to_owned(),
     }
+}
+
+/// For each second asked the nearest record within the width.
+fn batch_historical(shared: &Shared, call: &Call) -> String {
+    let coins: BTreeMap<String, Vec<i64>> = serde_json::from_str(&call.parameter("coins")).unwrap();
+    let width: i64 = call.parameter("searchWidth").parse().unwrap();
+    let coin = |(coin, seconds): (&String, &Vec<i64>)| {
+        let records = shared.past(coin.strip_prefix("coingecko:")?);
+        let record = |second: &i64| {
+            let distance = |at: &Timestamp| (at.as_second() - second).abs();
+            let (at, price) = records.iter().min_by_key(|(at, _)| distance(at))?;
+            let text = format!(r#"{{"timestamp":{},"price":{price},"confidence":0.99}}"#, at.as_second());
+            (distance(at) <= width).then_some(text)
+        };
+        let prices: Vec<_> = seconds.iter().filter_map(record).collect();
+        (!prices.is_empty()).then(|| format!(r#""{coin}":{{"symbol":"X","prices":{}}}"#, list(prices)))
+    };
+    format!(r#"{{"coins":{}}}"#, object(coins.iter().filter_map(coin).collect()))
+}
+
+/// One candle for each record on the hour: its close.
+fn klines(shared: &Shared, call: &Call) -> String {
+    let [start, end] = ["startTime", "endTime"].map(|name| call.parameter(name).parse::<i64>().unwrap());
+    assert_eq!((&*call.parameter("interval"), &*call.parameter("limit")), ("1h", "1000"));
+    let records = shared.past(&call.parameter("symbol"));
+    let rows = records.iter().filter_map(|(at, price)| {
+        let open = at.as_millisecond() - HOUR_MS;
+        let close = open + HOUR_MS - 1;
+        let row = format!(r#"[{open},"1","1","1","{price}","1",{close},"1",9,"1","1","0"]"#);
+        (start..=end).contains(&open).then_some(row)
+    });
+    list(rows.take(1000).collect())
+}
+
+fn chart_range(shared: &Shared, call: &Call) -> String {
+    let [from, to] = ["from", "to"].map(|name| call.parameter(name).parse::<i64>().unwrap());
+    assert!(to - from <= 90 * 86_400, "above 90 days the grain is a day");
+    let id = call.path.split('/').rev().nth(2).unwrap();
+    let records = shared.past(id);
+    let within = records.iter().filter(|(at, _)| (from..=to).contains(&at.as_second()));
+    let points = within.map(|(at, price)| format!("[{},{price}]", at.as_millisecond()));
+    format!(r#"{{"prices":{},"market_caps":[]}}"#, list(points.collect()))
 }
 
 fn xbt(base: &str) -> &str {

@@ -50,6 +50,18 @@ pub(crate) enum Route {
     KrakenPairs,
     /// Kraken `/Ticker`.
     KrakenTicker,
+    /// DefiLlama `/batchHistorical`.
+    BatchHistorical,
+    /// Binance `/api/v3/klines`.
+    Klines,
+    /// CoinGecko `/coins/{id}/market_chart/range`.
+    ChartRange,
+    /// CoinGecko `/coins/list`; empty unless a mood says otherwise.
+    CoinsList,
+    /// CoinPaprika `/contracts/{platform}`; the same.
+    Contracts,
+    /// CoinMarketCap `/v3/cryptocurrency/listings/latest`; the same.
+    Listings,
 }
 
 /// Where each route lives, below the market's own root.
@@ -68,6 +80,12 @@ const ROUTES: &[(&str, Route)] = &[
     ("/okx/api/v5/market/tickers", Route::OkxTickers),
     ("/kraken/0/public/AssetPairs", Route::KrakenPairs),
     ("/kraken/0/public/Ticker", Route::KrakenTicker),
+    ("/defillama/batchHistorical", Route::BatchHistorical),
+    ("/binance/api/v3/klines", Route::Klines),
+    ("/coingecko/api/v3/coins/{id}/market_chart/range", Route::ChartRange),
+    ("/coingecko/api/v3/coins/list", Route::CoinsList),
+    ("/coinpaprika/v1/contracts/{platform}", Route::Contracts),
+    ("/coinmarketcap/public-api/v3/cryptocurrency/listings/latest", Route::Listings),
 ];
 
 /// How a route behaves.
@@ -114,6 +132,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// A parameter of the query, decoded.
+    pub(crate) fn parameter(&self, name: &str) -> String {
+        let url = reqwest::Url::parse(&format!("http://market/?{}", self.query)).unwrap();
+        url.query_pairs().find_map(|(key, value)| (key == name).then(|| value.into_owned())).unwrap()
+    }
+
     /// The ids asked for, wherever they stand.
     pub(crate) fn ids(&self) -> Vec<&str> {
         let find = |name: &str| self.query.split('&').find_map(|pair| pair.strip_prefix(name));
@@ -136,6 +160,7 @@ pub(crate) struct FakeMarket {
 pub(crate) struct Shared {
     moods: Mutex<HashMap<Route, Mood>>,
     coins: Mutex<BTreeMap<String, Coin>>,
+    past: Mutex<BTreeMap<String, BTreeMap<Timestamp, String>>>,
     time: Mutex<Option<Timestamp>>,
     calls: Mutex<Vec<Call>>,
     count: watch::Sender<usize>,
@@ -156,6 +181,7 @@ impl FakeMarket {
         let shared = Arc::new(Shared {
             moods: Mutex::default(),
             coins: Mutex::default(),
+            past: Mutex::default(),
             time: Mutex::default(),
             calls: Mutex::default(),
             count: watch::Sender::new(0),
@@ -232,6 +258,12 @@ impl FakeMarket {
     /// Sets the time of one coin's price.
     pub(crate) fn set_as_of(&self, id: &str, as_of: Timestamp) {
         lock(&self.shared.coins).get_mut(id).unwrap().as_of = Some(as_of);
+    }
+
+    /// Records a price of the past of a coin under the id that the route's market has for it.
+    pub(crate) fn set_past(&self, id: &str, at: &str, price: &str) {
+        let mut past = lock(&self.shared.past);
+        past.entry(id.to_owned()).or_default().insert(at.parse().unwrap(), price.to_owned());
     }
 
     pub(crate) fn remove(&self, id: &str) {
@@ -323,6 +355,11 @@ impl Shared {
                 response
             }
         }
+    }
+
+    /// Every price of the past of a coin, in order.
+    pub(crate) fn past(&self, id: &str) -> BTreeMap<Timestamp, String> {
+        lock(&self.past).get(id).cloned().unwrap_or_default()
     }
 
     /// The ids of all coins.

@@ -5,6 +5,7 @@ mod archive;
 mod catalog;
 mod cli;
 mod config;
+mod contracts;
 mod faces;
 mod fake_bodies;
 mod fake_market;

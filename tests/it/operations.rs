@@ -24,7 +24,9 @@ fn every_option_is_on_the_page() {
 /// The options of one market API are those of another.
 fn general(path: &str) -> String {
     match path.split('.').collect::<Vec<_>>()[..] {
-        ["market", source, name] if source != "file" => format!("market.<source>.{name}"),
+        ["market", source, name] if !["file", "history"].contains(&source) => {
+            format!("market.<source>.{name}")
+        }
         _ => path.to_owned(),
     }
 }

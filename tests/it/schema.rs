@@ -40,6 +40,12 @@ fn valid(value: &Value, schema: SchemaIndex) {
     }
 }
 
+/// Whether it is a line as `cointag tag` may write it.
+#[track_caller]
+pub(crate) fn valid_line(value: &Value) {
+    valid(value, SCHEMA.line);
+}
+
 #[track_caller]
 fn invalid(value: &Value) {
     assert!(SCHEMA.schemas.validate(value, SCHEMA.record).is_err(), "should not be valid: {value:#}");

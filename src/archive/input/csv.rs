@@ -175,7 +175,7 @@ impl Csv {
         }
         let names = &reading.fields;
         let mut document = Document::default();
-        let (mut text, mut html, mut published) = (None, None, None);
+        let (mut text, mut html, mut published, mut unreadable) = (None, None, None, false);
         let mut carried = Carried::new();
         for (name, cell) in self.header.iter().zip(record) {
             let Ok(cell) = std::str::from_utf8(cell) else {
@@ -193,6 +193,7 @@ impl Csv {
                     document.id = given;
                 } else if *name == names.published_at {
                     published = instant::of_text(cell);
+                    unreadable = given.is_some() && published.is_none();
                 } else if *name == names.lang {
                     document.language = given;
                 }
@@ -205,7 +206,7 @@ impl Csv {
             let message = format!("give `{}` or `{}`, not both", names.text, names.html);
             return (failed(document.id, "invalid_field", message), carried);
         }
-        if published.is_none() && reading.needs_published_at {
+        if unreadable && reading.strict_published_at {
             let message = no_instant(&names.published_at);
             return (failed(document.id, "invalid_published_at", message), carried);
         }

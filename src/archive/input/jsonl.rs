@@ -171,7 +171,8 @@ fn article<'b>(
         (text, None) => (text.unwrap_or_default(), ContentType::Plain),
     };
     let published = published_at.as_deref().and_then(instant::of_json);
-    if published.is_none() && reading.needs_published_at {
+    let given = published_at.as_deref().is_some_and(|json| json != "null" && json != "\"\"");
+    if published.is_none() && given && reading.strict_published_at {
         let error = bad(id, "invalid_published_at", no_instant(&names.published_at), place());
         return (Err(error), carried);
     }
@@ -187,7 +188,7 @@ fn article<'b>(
     (Ok(Article { document, before: String::new() }), carried)
 }
 
-/// What to tell of a record whose time of publication is missing or cannot be read.
+/// What to tell of a record whose time of publication cannot be read.
 pub(super) fn no_instant(name: &str) -> String {
     format!("`{name}` must be RFC 3339, a date, or unix seconds or milliseconds to be priced at publication")
 }

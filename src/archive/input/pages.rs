@@ -50,10 +50,6 @@ impl Format for Pages {
             let name = page.name.to_string();
             let raw = if page.listed { Cow::Owned(listed(&name)) } else { Cow::Borrowed(&page.bytes[..]) };
             let article = match decode(&page.bytes, page.html) {
-                Ok(_) if reading.needs_published_at => {
-                    let message = "a page says nothing of when it was published; give --quotes none or live";
-                    Err(bad(Some(name.clone()), "invalid_published_at", message.to_owned(), name))
-                }
                 Ok(text) => Ok(article(name, &text, page.html, reading.region)),
                 Err(message) => Err(bad(Some(name.clone()), "invalid_utf8", message, name)),
             };

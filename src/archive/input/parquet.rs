@@ -277,7 +277,8 @@ impl<'b> Table<'b> {
             let utc = || instant::of_text(&format!("{}Z", json.trim_matches('"')));
             instant::of_json(&json).or_else(utc)
         });
-        if published_at.is_none() && reading.needs_published_at {
+        let unreadable = published_at.is_none() && self.at(&names.published_at, row).is_some();
+        if unreadable && reading.strict_published_at {
             return Err(bad(id, "invalid_published_at", no_instant(&names.published_at), place()));
         }
         let language = self.value(&names.lang, row).and_then(|json| serde_json::from_str(&json).ok());

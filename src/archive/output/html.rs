@@ -119,7 +119,12 @@ fn charts(page: &mut String, tally: &Tally) {
         let prices: Vec<(usize, f64)> =
             points.iter().enumerate().filter_map(|(at, point)| Some((at, (*point)?.price?))).collect();
         if let (Some((_, from)), Some((_, to))) = (prices.first(), prices.last()) {
-            let _ = write!(page, ", {} to {}", price_text(&from.to_string()), price_text(&to.to_string()));
+            let _ = write!(
+                page,
+                ", {} to {}",
+                price_text(&from.to_string(), &tally.currency),
+                price_text(&to.to_string(), &tally.currency)
+            );
         }
         page.push_str("</figcaption>");
         chart(page, &points, &prices);

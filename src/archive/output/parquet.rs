@@ -220,7 +220,7 @@ fn own_fields() -> Vec<Field> {
         float("change_since_pct"),
         instant("rate_as_of"),
     ];
-    let span = [place(), vec![float("confidence"), evidence()]].concat();
+    let span = [place(), vec![float("confidence"), evidence(), text("caip19")]].concat();
     let mention = vec![
         text("token_id"),
         text("symbol"),

@@ -158,9 +158,10 @@ pub fn box_line(mentions: &[Mention], paint: &dyn Fn(&str, &str) -> String) -> S
 }
 
 fn price_or_state(quote: &QuoteAnswer) -> String {
+    let currency = quote.currency.as_deref().unwrap_or("USD");
     match &quote.price {
-        Some(price) if quote.state == QuoteState::Stale => format!("{} (stale)", price_text(price)),
-        Some(price) => price_text(price),
+        Some(price) if quote.state == QuoteState::Stale => format!("{} (stale)", price_text(price, currency)),
+        Some(price) => price_text(price, currency),
         None => quote.state.word().to_owned(),
     }
 }
@@ -169,9 +170,20 @@ fn change_text(change: f64) -> String {
     format!("{change:+.1}%")
 }
 
-/// A price as people read it: `$74,603`, `$1.08`, `$0.00000391`. Takes plain decimal text and keeps four
-/// significant digits below one dollar, cents up to a thousand dollars, and whole dollars above.
-pub fn price_text(price: &str) -> String {
+/// Currencies with a sign that people know; others show their code.
+const SIGNS: [(&str, &str); 4] = [("USD", "$"), ("EUR", "€"), ("GBP", "£"), ("JPY", "¥")];
+
+/// A price as people read it: `$74,603`, `€1.08`, `$0.00000391`, `0.746 BTC`. Takes plain decimal text and keeps four
+/// significant digits below one, two decimals up to a thousand, and none above.
+pub fn price_text(price: &str, currency: &str) -> String {
+    let number = number_text(price);
+    match SIGNS.iter().find(|(code, _)| *code == currency) {
+        Some((_, sign)) => format!("{sign}{number}"),
+        None => format!("{number} {currency}"),
+    }
+}
+
+fn number_text(price: &str) -> String {
     let Ok(value) = price.parse::<rust_decimal::Decimal>() else { return price.to_owned() };
     let thousand = rust_decimal::Decimal::ONE_THOUSAND;
     if value >= thousand {
@@ -183,12 +195,12 @@ pub fn price_text(price: &str) -> String {
             }
             grouped.push(digit);
         }
-        return format!("${grouped}");
+        return grouped;
     }
     if value >= rust_decimal::Decimal::ONE {
-        return format!("${:.2}", value.round_dp(2));
+        return format!("{:.2}", value.round_dp(2));
     }
-    format!("${}", value.round_sf(4).unwrap_or(value).normalize())
+    value.round_sf(4).unwrap_or(value).normalize().to_string()
 }
 
 #[cfg(test)]
@@ -206,7 +218,9 @@ mod tests {
             ("0.00000391", "$0.00000391"),
             ("0.000000000078234", "$0.00000000007823"),
         ] {
-            assert_eq!(price_text(price), text);
+            assert_eq!(price_text(price, "USD"), text);
         }
+        assert_eq!(price_text("65650.7456", "EUR"), "€65,651");
+        assert_eq!(price_text("0.74603", "BTC"), "0.746 BTC");
     }
 }

@@ -57,7 +57,7 @@ fn tag(global: &Global, args: &TagArgs) -> Result<u64, ArchiveError> {
     let quotes = args.quotes.unwrap_or(if words { QuotesArg::Live } else { QuotesArg::None });
     let (options, context) = (args.options(), args.context());
     if let Some(addr) = &args.server.server {
-        let remote = Remote::connect(addr, &args.server, &options, context, quotes == QuotesArg::Live)?;
+        let remote = Remote::connect(addr, args, &options, quotes)?;
         let versions = remote.client.versions();
         let (catalog, detector) = (versions.catalog.clone(), versions.detector.clone());
         return match source {
@@ -68,16 +68,17 @@ fn tag(global: &Global, args: &TagArgs) -> Result<u64, ArchiveError> {
     let detector = Detector::new(config.catalog.load().map_err(refused)?);
     let live = match quotes {
         QuotesArg::None => None,
-        QuotesArg::Live => Some(LiveQuotes::start(&detector, &config).map_err(refused)?),
+        QuotesArg::Live | QuotesArg::Published => {
+            Some(LiveQuotes::start(&detector, &config).map_err(refused)?)
+        }
     };
     let versions = (detector.catalog().version().to_owned(), detector.version().to_owned());
-    let local = Local { detector, options, context, quotes: live };
+    let (published, currency) = (quotes == QuotesArg::Published, args.currency.clone());
+    let local = Local { detector, options, context, quotes: live, published, currency };
     match source {
         Source::Words(words) => answer_words(args, |document| Ok(local.priced(&document)), words),
         Source::Files(inputs) => {
-            if let Some(quotes) = &local.quotes {
-                quotes.first_round();
-            }
+            local.prepare();
             let before = Before::new(args, quotes, local.detector.catalog())?;
             tag_files(&local, versions, before.as_ref(), inputs, quotes, args)
         }

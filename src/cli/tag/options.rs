@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 
 use super::remote::ServerArgs;
+use crate::api;
 use crate::archive::{Fields, InputFormat, OutputFormat, Reading, Region, Tuning};
 use crate::mention::{Ambiguity, Context, Kind, OffsetUnit, Options};
 
@@ -39,6 +40,7 @@ Examples:
   cointag tag posts.csv --map text=body,published_at=date -o tagged.csv
   cointag tag archive.jsonl --previous old.jsonl --previous-catalog old.toml -o new.jsonl
   cointag tag archive.jsonl -o tagged.jsonl --server tagger.example:50051 --jobs 8
+  cointag tag archive.jsonl --quotes published -o priced.jsonl     prices at each article's published_at
   zcat archive.jsonl.gz | cointag tag - --format table
 
 A JSON Lines record is {\"id\",\"title\",\"text\" or \"html\",\"published_at\",\"lang\",...}; CSV and Parquet have columns of
@@ -89,9 +91,12 @@ pub(in crate::cli) struct TagArgs {
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) server: ServerArgs,
-    /// Prices to attach [default: live for words, none otherwise]
+    /// Prices to attach; `published` fetches each past hour once ever [default: live for words, none otherwise]
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(super) quotes: Option<QuotesArg>,
+    /// Currency of the prices: an ISO code, BTC or ETH
+    #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
+    pub(super) currency: String,
     /// Also report what was not believed, and why
     #[arg(long)]
     explain: bool,
@@ -149,6 +154,8 @@ pub(super) enum QuotesArg {
     None,
     /// The newest price known
     Live,
+    /// The price when the article was published (its `published_at`)
+    Published,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -196,7 +203,7 @@ impl TagArgs {
                 HtmlArg::All => Region::All,
             },
             max_bytes: self.max_bytes,
-            needs_published_at: false,
+            strict_published_at: self.quotes == Some(QuotesArg::Published),
         })
     }
 
@@ -229,6 +236,10 @@ impl TagArgs {
         if let Some(jobs) = self.jobs {
             tuning.jobs = usize::from(jobs);
         }
+        if self.quotes == Some(QuotesArg::Published) {
+            // Prices are fetched for a block together: enough articles that only one call in many is not full.
+            tuning.block_bytes = 8 << 20;
+        }
         tuning
     }
 
@@ -237,6 +248,7 @@ impl TagArgs {
         let named = |name: &str, value: String| (name.to_owned(), value);
         vec![
             named("--quotes", format!("{quotes:?}")),
+            named("--currency", self.currency.clone()),
             named("--explain", self.explain.to_string()),
             named("--min-confidence", format!("{:?}", self.min_confidence)),
             named("--context", format!("{:?}", self.context)),
@@ -245,6 +257,10 @@ impl TagArgs {
             named("--offsets", format!("{:?}", self.offsets)),
         ]
     }
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    api::currency(Some(text), "currency").map_err(|error| error.message)
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

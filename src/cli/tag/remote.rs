@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::options::{QuotesArg, TagArgs};
 use crate::annotate::{Record, RecordError};
+use crate::api::QuoteMode;
 use crate::archive::{Annotator, ArchiveError};
 use crate::grpc::client::ClientTls;
 use crate::grpc::tag_client::TagClient;
@@ -47,11 +49,20 @@ impl Remote {
     /// Connects to the server at `addr`.
     pub(super) fn connect(
         addr: &str,
-        args: &ServerArgs,
+        args: &TagArgs,
         options: &Options,
-        context: Context,
-        live: bool,
+        quotes: QuotesArg,
     ) -> Result<Self, ArchiveError> {
+        let context = args.context();
+        let mode = match quotes {
+            QuotesArg::None => QuoteMode::None,
+            QuotesArg::Live => QuoteMode::Live,
+            QuotesArg::Published => {
+                let why = "--server does not wait for prices of the past; leave it out, or give --quotes none or live";
+                return Err(ArchiveError::Refused(why.to_owned()));
+            }
+        };
+        let (currency, args) = (args.currency.as_str(), &args.server);
         let failed = |error: &dyn std::fmt::Display| ArchiveError::Annotator(error.to_string());
         let with_tls = args.server_tls || args.server_ca.is_some() || args.server_name.is_some();
         let tls = with_tls.then(|| ClientTls {
@@ -68,7 +79,7 @@ impl Remote {
         };
         let key = key.as_deref().map(str::trim);
         let runtime = crate::cli::runtime().map_err(|error| failed(&error))?;
-        let connected = TagClient::connect(addr, TIMEOUT, tls.as_ref(), key, options, live);
+        let connected = TagClient::connect(addr, TIMEOUT, tls.as_ref(), key, options, mode, currency);
         let client = runtime.block_on(connected).map_err(|error| failed(&error))?;
         Ok(Self { client, runtime, context })
     }

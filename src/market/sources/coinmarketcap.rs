@@ -96,8 +96,8 @@ fn many<T: serde::de::DeserializeOwned>(json: &RawValue) -> Option<Vec<(Option<S
     Some(named.into_iter().map(|(name, item)| (Some(name), item)).collect())
 }
 
-/// Reads an answer of `/v2/simple/price`, also in the forms of the older routes.
-fn parse(answer: &Answer) -> Result<Vec<Priced>, SourceError> {
+/// Reads an answer of `/v2/simple/price`, also in the forms of the other routes that hold prices.
+pub(in crate::market) fn parse(answer: &Answer) -> Result<Vec<Priced>, SourceError> {
     #[derive(Deserialize)]
     struct Body<'a> {
         #[serde(borrow)]

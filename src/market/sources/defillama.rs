@@ -31,7 +31,7 @@ pub(super) const ENTRY: SourceEntry = SourceEntry {
         base_url: "https://coins.llama.fi",
         key_header: None,
         every: Duration::from_secs(60),
-        calls_per_minute: 30,
+        calls_per_minute: 60,
         calls_per_month: None,
         back_off_max: BACK_OFF_MAX,
         timeout: Duration::from_secs(15),

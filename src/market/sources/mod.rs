@@ -6,8 +6,9 @@
 mod binance;
 mod coinbase;
 mod coingecko;
-mod coinmarketcap;
+pub(super) mod coinmarketcap;
 mod coinpaprika;
+pub(super) mod connect;
 mod defillama;
 mod file;
 mod kraken;

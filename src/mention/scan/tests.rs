@@ -86,7 +86,7 @@ fn refused(text: &str, pattern: usize, start: usize) -> bool {
 
 fn walked(text: &str) -> BTreeSet<(usize, usize, usize)> {
     let mut hits = BTreeSet::new();
-    scan(&LEXICON, text, &mut |hit| {
+    scan(&LEXICON, text, false, &mut |hit| {
         if hit.form == Form::Whole && !refused(text, hit.pattern, hit.start) {
             hits.insert((hit.pattern, hit.start, hit.end));
         }
@@ -135,7 +135,7 @@ fn curly_punctuation_ends_a_word() {
 fn pairs_written_as_one_word_are_two_hits() {
     let halves = |text: &str| {
         let mut halves = Vec::new();
-        scan(&LEXICON, text, &mut |hit| {
+        scan(&LEXICON, text, false, &mut |hit| {
             if matches!(hit.form, Form::PairBase | Form::PairQuote) {
                 halves.push(text[hit.start..hit.end].to_owned());
             }

@@ -3,8 +3,10 @@
 mod archive;
 mod catalog;
 mod health;
+mod published;
 mod quote;
 mod serve;
+mod sync;
 mod tag;
 
 pub(crate) use tag::tag_lines;

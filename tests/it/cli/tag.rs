@@ -113,11 +113,10 @@ fn files_are_read_by_their_extension() {
 }
 
 #[test]
-fn an_option_whose_part_is_not_built_or_cannot_be_is_an_error() {
+fn an_option_that_cannot_be_is_an_error() {
     for (args, why) in [
         (&["--format", "parquet"][..], "Parquet needs a file to write; give --output FILE"),
         (&["--resume"], "--resume needs a file to write; give --output FILE"),
-        (&["--quotes", "published"], "invalid value 'published'"),
         (&["--map", "size=n"], "--map: no field `size`"),
     ] {
         let output = tag_stdin(b"", args);
@@ -132,4 +131,29 @@ fn offsets_come_in_the_unit_asked_for() {
         let output = tag_stdin("{\"title\":\"😀 Bitcoin\"}".as_bytes(), &["--offsets", unit]);
         assert_eq!(records(&output)[0]["mentions"][0]["spans"][0]["start"], start);
     }
+}
+
+#[test]
+fn published_never_takes_a_price_of_today() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), r#"{"prices":{"bitcoin":{"price":"74603.12"}}}"#).unwrap();
+    let path = format!("market.file.path={}", file.path().display());
+    let set = ["--set", "market.sources=file", "--set", &path, "--set", "market.history.sources=coingecko"];
+    let folder = tempfile::tempdir().unwrap();
+    let args =
+        [&set[..], &["--quotes", "published", "--state-dir", folder.path().to_str().unwrap()]].concat();
+    let input = b"{\"title\":\"Bitcoin\",\"published_at\":\"2021-03-05T12:10:00Z\"}\n{\"title\":\"Bitcoin\"}";
+    let records = records(&tag_stdin(input, &args));
+    let quote = |place: usize| records[place]["mentions"][0]["quote"].clone();
+    for (place, reason) in [
+        (0, "no price at 2021-03-05T12:00:00Z: coingecko: reaches back 365 days without a paid plan"),
+        (1, "the document has no `published_at` to price it at"),
+    ] {
+        assert_eq!(
+            (&quote(place)["state"], &quote(place)["price"]),
+            (&"unavailable".into(), &serde_json::Value::Null)
+        );
+        assert_eq!(quote(place)["reason"], reason);
+    }
+    assert_eq!(quote(0)["asked_at"], "2021-03-05T12:10:00Z");
 }

@@ -82,14 +82,9 @@ async fn options_out_of_range_or_not_built_are_refused() {
         (pb::TagOptions { kinds: vec![0], ..options() }, Code::InvalidArgument, "options.kinds"),
         (pb::TagOptions { ambiguity: 99, ..options() }, Code::InvalidArgument, "options.ambiguity"),
         (
-            pb::TagOptions { currency: Some("EUR".to_owned()), ..options() },
-            Code::Unimplemented,
+            pb::TagOptions { currency: Some("XXX".to_owned()), ..options() },
+            Code::InvalidArgument,
             "options.currency",
-        ),
-        (
-            pb::TagOptions { quotes: pb::QuoteMode::AtPublication.into(), ..options() },
-            Code::Unimplemented,
-            "options.quotes",
         ),
     ] {
         let request = pb::TagRequest { options: Some(options), ..title("Bitcoin") };
@@ -199,8 +194,47 @@ async fn quotes_that_cannot_be_asked_for_are_refused() {
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("`quote_tokens_max`"), "{status:?}");
     assert_eq!(client.get_quotes(bitcoin(0)).await.unwrap_err().code(), Code::InvalidArgument);
+    let later = prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 };
+    let future = pb::GetQuotesRequest { at: Some(later), ..bitcoin(1) };
+    assert_eq!(client.get_quotes(future).await.unwrap_err().code(), Code::InvalidArgument);
     let past = pb::GetQuotesRequest { at: Some(prost_types::Timestamp::default()), ..bitcoin(1) };
-    assert_eq!(client.get_quotes(past).await.unwrap_err().code(), Code::Unimplemented);
+    let answer = client.get_quotes(past).await.unwrap().into_inner();
+    let Some(pb::quote_item::Result::Priced(priced)) = &answer.quotes[0].result else { panic!("{answer:?}") };
+    let quote = priced.quote.as_ref().unwrap();
+    assert_eq!((quote.state(), &quote.price), (pb::QuoteState::Unavailable, &None), "no source of the past");
+    assert!(quote.reason.is_some() && quote.asked_at.is_some());
+}
+
+#[tokio::test]
+async fn a_watch_tells_everything_then_signs_of_life_and_ends_with_the_server() {
+    let server = TestServer::start().await.ready().await;
+    let mut client = QuoteServiceClient::new(server.channel().await);
+    let request = pb::WatchQuotesRequest {
+        token_ids: vec!["bitcoin".to_owned()],
+        symbols: vec!["NOSUCHCOIN".to_owned()],
+        heartbeat_ms: 100,
+        ..pb::WatchQuotesRequest::default()
+    };
+    let mut answers = client.watch_quotes(request).await.unwrap().into_inner();
+    let first = within(answers.message()).await.unwrap().unwrap();
+    assert_eq!(
+        first.quotes.iter().map(|item| item.asked.as_str()).collect::<Vec<_>>(),
+        ["bitcoin", "NOSUCHCOIN"]
+    );
+    let second = within(answers.message()).await.unwrap().unwrap();
+    assert_eq!(second.quotes, [], "nothing has changed");
+    let stopping = tokio::spawn(server.server.shutdown(Duration::ZERO));
+    let end = within(async {
+        loop {
+            if let Err(status) = answers.message().await {
+                return status;
+            }
+        }
+    });
+    assert_eq!(end.await.code(), Code::Unavailable);
+    within(stopping).await.unwrap();
+    let none = pb::WatchQuotesRequest::default();
+    assert!(client.watch_quotes(none).await.is_err());
 }
 
 #[tokio::test]

@@ -84,6 +84,69 @@ async fn one_request_too_many_is_refused_at_once_on_both_faces_and_health_is_not
     within(async { while client.tag(title("Bitcoin")).await.is_err() {} }).await;
 }
 
+/// A call that waits holds its text; what does not fit beside it is refused while it is read, and only that.
+#[tokio::test]
+async fn requests_that_would_hold_too_many_bytes_together_are_refused_on_both_faces() {
+    let (server, _silent) = TestServer::start_with_silent_market(|config| {
+        config.limits.quote_wait_max = PATIENCE;
+        config.limits.document_bytes_max = 100_000;
+        config.limits.batch_bytes_max = 100_000;
+        config.limits.bytes_in_flight_max = 150_000;
+    })
+    .await;
+    let long = "Bitcoin ".repeat(12_000);
+    let mut client = TaggerServiceClient::new(server.channel().await);
+    let mut slow = Box::pin({
+        let options = pb::TagOptions { quote_wait_ms: u32::MAX, ..pb::TagOptions::default() };
+        let request = pb::TagRequest { options: Some(options), ..title(&long) };
+        let mut client = client.clone();
+        async move { client.tag(request).await }
+    });
+    let held = async || {
+        let text = reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with("cointag_requests_held_bytes ")).unwrap();
+        line.split(' ').next_back().unwrap().parse::<u32>().unwrap()
+    };
+    tokio::select! {
+        _ = &mut slow => panic!("the call did not wait"),
+        () = within(async { while held().await < 96_000 {} }) => {}
+    };
+    let refused = |status: &tonic::Status| {
+        assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+        let option = &status.get_details_error_info().unwrap().metadata["option"];
+        assert_eq!(option, "limits.bytes_in_flight_max");
+        assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
+    };
+    refused(&client.tag(title(&long)).await.unwrap_err());
+    // A few bytes on the wire, too many once they are unpacked.
+    let mut packed = client.clone().send_compressed(tonic::codec::CompressionEncoding::Gzip);
+    refused(&packed.tag(title(&long)).await.unwrap_err());
+    let item = pb::TagStreamRequest { document: title(&long).document, ..pb::TagStreamRequest::default() };
+    let mut answers = client.tag_stream(tokio_stream::once(item)).await.unwrap().into_inner();
+    refused(&within(answers.message()).await.unwrap_err());
+    let body = serde_json::json!({"document": {"title": long}});
+    let answer = reqwest::Client::new().post(server.url("/v1/tag")).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert!(answer.headers().contains_key("retry-after"));
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["error"]["limit"]["option"], "limits.bytes_in_flight_max");
+
+    // What fits is answered, health too, and an item that was answered is no longer held.
+    client.tag(title("Bitcoin")).await.unwrap();
+    assert!(is_healthy(&server).await);
+    let fits = title(&long[..40_000]).document;
+    let item = pb::TagStreamRequest { document: fits, ..pb::TagStreamRequest::default() };
+    let items = tokio_stream::iter(vec![item; 5]);
+    let mut answers = client.tag_stream(items).await.unwrap().into_inner();
+    for _ in 0..5 {
+        let answer = within(answers.message()).await.unwrap().unwrap();
+        assert!(matches!(answer.result, Some(pb::tag_stream_response::Result::Response(_))), "{answer:?}");
+    }
+    drop((slow, answers));
+    within(async { while held().await > 0 {} }).await;
+    client.tag(title(&long)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_request_that_waited_too_long_for_its_turn_is_not_read() {
     let server = TestServer::start_with(|config| config.limits.queue_wait_max = Duration::ZERO).await;
@@ -215,6 +278,7 @@ async fn every_limit_is_told() {
         .into_inner();
     let limits = info.limits.unwrap();
     assert_eq!(limits.requests_in_flight_max, 77);
+    assert_eq!(limits.bytes_in_flight_max, 128 * 1024 * 1024);
     assert_eq!((limits.batch_documents_max, limits.batch_bytes_max), (256, 16 * 1024 * 1024));
     let http: Value = reqwest::get(server.url("/v1/server-info")).await.unwrap().json().await.unwrap();
     assert_eq!(http["limits"]["requests_in_flight_max"], 77);

@@ -103,3 +103,41 @@ async fn requests_are_answered_during_the_drain_delay() {
     assert_eq!(client.tag(title("Bitcoin")).await.unwrap().into_inner().mentions.len(), 1);
     stopping.abort();
 }
+
+/// A market that takes connections and never answers is no reason for a restart; a refresh loop that stands still is.
+#[tokio::test]
+async fn liveness_shows_that_the_refresh_loops_move_and_never_that_a_market_answers() {
+    let (server, _silent) = TestServer::start_with_silent_market(|config| {
+        config.market.coingecko.timeout = Some(PATIENCE);
+        config.health.first_quotes_wait = Duration::from_millis(10);
+    })
+    .await;
+    let server = server.ready().await;
+    let mut statuses = watch(&server, "liveness").await;
+    assert_eq!(next(&mut statuses).await, ServingStatus::Serving);
+    let (hour, beat) = (Duration::from_secs(3600), Duration::from_secs(1));
+    // The loops that wake after an hour may come to run only after the first beat.
+    let becomes_alive = async || {
+        within(async {
+            while check(&server, "liveness").await != Ok(ServingStatus::Serving) {
+                server.clock.advance(beat);
+            }
+        })
+        .await;
+    };
+    for _ in 0..3 {
+        server.clock.advance(hour);
+        becomes_alive().await;
+    }
+
+    server.server.readiness().beat(false);
+    assert_eq!(check(&server, "liveness").await, Ok(ServingStatus::NotServing));
+    assert_eq!(get(&server, "/livez").await, 503);
+    within(async { while next(&mut statuses).await != ServingStatus::NotServing {} }).await;
+    // Callers are still answered: whether to send them elsewhere is another question.
+    assert_eq!(check(&server, "").await, Ok(ServingStatus::Serving));
+    assert_eq!(get(&server, "/readyz").await, 200);
+    // The next beat finds the loops moving.
+    becomes_alive().await;
+    assert_eq!(get(&server, "/livez").await, 200);
+}

@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use super::*;
 
-async fn post(server: &TestServer, path: &str, body: &Value) -> (u16, Value) {
+pub(super) async fn post(server: &TestServer, path: &str, body: &Value) -> (u16, Value) {
     let answer = Client::new().post(server.url(path)).json(body).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-async fn get(server: &TestServer, path: &str) -> (u16, Value) {
+pub(super) async fn get(server: &TestServer, path: &str) -> (u16, Value) {
     let answer = reqwest::get(server.url(path)).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 /// Every field of a `TagResponse` as the JSON face should have it.
-fn as_json(answer: &pb::TagResponse) -> Value {
+pub(super) fn as_json(answer: &pb::TagResponse) -> Value {
     let word = |name: &str, prefix: &str| Value::from(name.trim_start_matches(prefix).to_lowercase());
     let place = |span: &pb::Span| {
         let field = word(span.field().as_str_name(), "FIELD_");
@@ -29,13 +29,16 @@ fn as_json(answer: &pb::TagResponse) -> Value {
         json["evidence"] = json!(span.evidence);
         json
     };
+    let instant = |at: prost_types::Timestamp| Timestamp::new(at.seconds, at.nanos).unwrap();
     let quote = |quote: &pb::Quote| {
-        let as_of = quote.as_of.map(|at| Timestamp::new(at.seconds, at.nanos).unwrap());
+        let as_of = quote.as_of.map(instant);
         let state = word(quote.state().as_str_name(), "QUOTE_STATE_");
         known(json!({
             "state": state, "reason": quote.reason, "price": quote.price, "currency": quote.currency,
             "change_24h_pct": quote.change_24h_pct, "as_of": as_of, "age_s": quote.age_s, "source": quote.source,
-            "as_of_received": quote.as_of_received.then_some(true),
+            "as_of_received": quote.as_of_received.then_some(true), "distance_s": quote.distance_s,
+            "asked_at": quote.asked_at.map(instant), "change_since_pct": quote.change_since_pct,
+            "rate_as_of": quote.rate_as_of.map(instant),
         }))
     };
     let mention = |mention: &pb::Mention| {
@@ -159,17 +162,10 @@ async fn errors_have_code_message_and_field() {
             "invalid_argument",
             "options.min_confidence",
         ),
-        (
-            "/v1/tag",
-            json!({"document": {}, "options": {"quotes": "at_publication"}}),
-            501,
-            "unimplemented",
-            "options.quotes",
-        ),
         ("/v1/tag", long, 400, "invalid_argument", "document"),
         ("/v1/tag", huge, 413, "invalid_argument", ""),
         ("/v1/quotes", json!({}), 400, "invalid_argument", "token_ids"),
-        ("/v1/quotes", json!({"symbols": ["BTC"], "currency": "EUR"}), 501, "unimplemented", "currency"),
+        ("/v1/quotes", json!({"symbols": ["BTC"], "currency": "XXX"}), 400, "invalid_argument", "currency"),
         ("/v1/nothing", json!({}), 404, "not_found", ""),
     ] {
         let (got, json) = post(&server, path, &body).await;

@@ -2,10 +2,15 @@
 //! what takes real time is a short configured delay of the server itself.
 
 mod batch;
+mod budget;
+mod currencies;
+mod diff;
 mod grpc;
 mod guard;
 mod health;
 mod http;
+mod published;
+mod reload;
 mod security;
 mod shutdown;
 mod tag_client;
@@ -68,6 +73,7 @@ static DETECTOR: LazyLock<Arc<Detector>> =
 /// A running server with prices from a file, at noon.
 struct TestServer {
     server: Server,
+    clock: Clock,
     _quotes: tempfile::TempPath,
 }
 
@@ -85,6 +91,7 @@ impl TestServer {
         config.http.listen = any_port();
         config.market.sources = vec!["file".to_owned()];
         config.market.file.path = Some(PathBuf::from(&*quotes));
+        config.market.history.sources.clear();
         config.serve.drain_delay = Duration::ZERO;
         config.serve.drain_timeout = PATIENCE;
         // A busy machine is no overload of the server's.
@@ -94,8 +101,9 @@ impl TestServer {
             config.market.file.path = None;
         }
         let listeners = Listeners::bind(&config).await.unwrap();
-        let server = Server::start(listeners, &config, Arc::clone(&DETECTOR), Clock::manual(noon())).unwrap();
-        Self { server, _quotes: quotes }
+        let clock = Clock::manual(noon());
+        let server = Server::start(listeners, &config, Arc::clone(&DETECTOR), clock.clone()).unwrap();
+        Self { server, clock, _quotes: quotes }
     }
 
     /// A server whose only market takes connections and never answers.

@@ -121,6 +121,57 @@ async fn with_client_certificates_probes_still_have_a_port() {
     assert_eq!(answer.headers()["grpc-status"], "12");
 }
 
+/// A client of the HTTP face that trusts this authority.
+fn https(server: &TestServer, authority: &Authority, identity: Option<Pair>) -> reqwest::Client {
+    let trusted = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([trusted]);
+    let client = client.resolve("cointag.test", server.server.addrs().http);
+    let client = match identity {
+        Some(Pair { cert, key }) => {
+            client.identity(reqwest::Identity::from_pem(format!("{cert}{key}").as_bytes()).unwrap())
+        }
+        None => client,
+    };
+    client.build().unwrap()
+}
+
+async fn answers(client: &reqwest::Client, server: &TestServer) -> bool {
+    let url = format!("https://cointag.test:{}/v1/server-info", server.server.addrs().http.port());
+    within(client.get(url).send()).await.is_ok_and(|answer| answer.status() == 200)
+}
+
+#[tokio::test]
+async fn the_http_face_is_encrypted_by_the_same_certificates() {
+    let (dir, old, new) = (tempfile::tempdir().unwrap(), Authority::new(), Authority::new());
+    write(dir.path(), &old.sign("cointag.test"));
+    let server = start_tls(dir.path(), Some(&old)).await;
+    assert!(answers(&https(&server, &old, Some(old.sign("feed.test"))), &server).await);
+    // Without a certificate of one's own, with a stranger's, with trust in another authority, in plain text.
+    assert!(!answers(&https(&server, &old, None), &server).await);
+    assert!(!answers(&https(&server, &old, Some(new.sign("feed.test"))), &server).await);
+    assert!(!answers(&https(&server, &new, Some(old.sign("feed.test"))), &server).await);
+    assert!(reqwest::get(server.url("/v1/server-info")).await.is_err());
+
+    // Server and clients change over to another authority.
+    std::fs::write(dir.path().join("clients.pem"), new.pem()).unwrap();
+    write(dir.path(), &new.sign("cointag.test"));
+    let renewed = async || answers(&https(&server, &new, Some(new.sign("feed.test"))), &server).await;
+    within(async { while !renewed().await {} }).await;
+    assert!(!answers(&https(&server, &new, Some(old.sign("feed.test"))), &server).await);
+}
+
+#[tokio::test]
+async fn a_handshake_that_was_not_begun_does_not_hold_a_server_that_stops() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    write(dir.path(), &authority.sign("cointag.test"));
+    let server = start_tls(dir.path(), None).await;
+    let peer = TcpStream::connect(server.server.addrs().grpc).await.unwrap();
+    assert!(tags(connect(&server, &authority, None).await).await);
+    let ended = shutdown::stop(server).await;
+    shutdown::ended_as_told("a TLS handshake that was not begun", ended);
+    shutdown::is_closed(peer).await;
+}
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

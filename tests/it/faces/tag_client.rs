@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cointag::annotate::annotate;
+use cointag::api::QuoteMode;
 use cointag::grpc::tag_client::{TagClient, TagError};
 use cointag::mention::{Document, Options};
 use tokio_stream::StreamExt as _;
@@ -12,7 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::*;
 
 async fn connect(addr: &str, options: &Options) -> Result<TagClient, TagError> {
-    TagClient::connect(addr, PATIENCE, None, None, options, false).await
+    TagClient::connect(addr, PATIENCE, None, None, options, QuoteMode::None, "USD").await
 }
 
 fn documents(count: usize) -> Vec<Document> {

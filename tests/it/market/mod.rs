@@ -5,12 +5,15 @@ mod configuration;
 mod demand;
 mod exchanges;
 mod file;
+mod history;
 mod jumps;
 mod links;
 mod log;
 mod moods;
+mod rates;
 mod states;
 mod warm_start;
+mod watch;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -80,7 +80,10 @@ async fn a_second_process_reads_writes_nothing_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let first = Desk::open_with(fake_market().await, COINPAPRIKA, Some(dir.path()), |_| {}).await;
     first.first_round().await;
-    saved(&first, dir.path()).await;
+    within(first.stop()).await;
+    // The first process is still there.
+    let lock = std::fs::File::options().write(true).open(dir.path().join("lock")).unwrap();
+    lock.try_lock().unwrap();
     let log = Log::start();
     let before = std::fs::read_to_string(dir.path().join("budget.json")).unwrap();
     let second = Desk::open_with(fake_market().await, COINPAPRIKA, Some(dir.path()), |_| {}).await;

@@ -145,6 +145,29 @@ fn a_bad_record_stands_in_its_place_and_can_be_fed_back() {
 }
 
 #[test]
+fn a_bad_time_of_publication_sets_a_record_aside_only_where_prices_hang_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let jsonl = folder.join("in.jsonl");
+    let text = "{\"text\":\"Bitcoin\",\"published_at\":\"last week\"}\n{\"text\":\"Bitcoin\"}\n\
+                {\"text\":\"Bitcoin\",\"published_at\":1768206600}\n";
+    std::fs::write(&jsonl, text).unwrap();
+    let csv = folder.join("in.csv");
+    std::fs::write(&csv, "text,published_at\nBitcoin,last week\nBitcoin,\nBitcoin,2026-01-12\n").unwrap();
+    for input in [&jsonl, &csv] {
+        for (strict, set_aside) in [(true, 1), (false, 0)] {
+            let mut job = job(&[input], OutputFormat::JsonLines, &Local);
+            job.reading.strict_published_at = strict;
+            let output = folder.join("out.jsonl");
+            let tally = run(job, Destination::File(output.clone()), &mut |_| {}).unwrap();
+            assert_eq!((tally.set_aside, tally.articles), (set_aside, 3 - set_aside));
+            let first = &lines(&std::fs::read_to_string(output).unwrap())[0];
+            assert_eq!(first["error"]["code"] == "invalid_published_at", strict);
+        }
+    }
+}
+
+#[test]
 fn an_unreadable_file_is_told_in_its_place_and_the_rest_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -5,6 +5,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::ArchiveError;
 use super::checkpoint::{Checkpoint, Done};
@@ -33,6 +34,10 @@ fn beside(output: &Path, extension: &str) -> PathBuf {
     path.push(extension);
     PathBuf::from(path)
 }
+
+/// How often, and how long in between, a file that another process holds is tried again.
+const LOCK_TRIES: u32 = 50;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// The files of one run.
 pub(super) struct Files {
@@ -186,7 +191,7 @@ impl Appended {
         let mut options = File::options();
         options.read(true).write(true).create(length == 0).truncate(false);
         let mut file = options.open(&self.path).map_err(failed)?;
-        match file.try_lock() {
+        match lock(&file) {
             Err(TryLockError::WouldBlock) => {
                 return Err(ArchiveError::Refused(format!(
                     "another run is writing {}; choose another --output",
@@ -215,6 +220,18 @@ impl Appended {
         self.length += bytes.len() as u64;
         Ok(())
     }
+}
+
+/// Takes the file for this run. One that was just ended, or a child of ours that is about to start another
+/// program, may hold it for a moment longer.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
+            taken => return taken,
+        }
+    }
+    file.try_lock()
 }
 
 /// A file made with its first byte.

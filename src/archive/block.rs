@@ -116,6 +116,14 @@ pub(super) struct Answered<'b> {
     pub(super) carried: Carried<'b>,
 }
 
+/// The lines of `text`, each with its end.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b'\n', text).map(|at| at + 1);
+    let last = (text.last().is_some_and(|byte| *byte != b'\n')).then_some(text.len());
+    let mut from = 0;
+    ends.chain(last).map(move |end| &text[std::mem::replace(&mut from, end)..end])
+}
+
 /// `FILE:LINE`, or the file alone.
 pub(super) fn place(name: &str, line: u64) -> String {
     if line == 0 { name.to_owned() } else { format!("{name}:{line}") }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::ArchiveError;
-use super::block::{Answered, Article, Block, Data, Parsed, Position, bad, place};
+use super::block::{Answered, Article, Block, Data, Parsed, Position, bad, lines, place};
 use super::compress::Compression;
 use super::input::Format;
 use super::output::{Batch, Encoded, Encoder, OutputFormat};
@@ -69,7 +69,7 @@ fn answer<'b>(
     rejects: &mut Vec<u8>,
 ) -> Result<Vec<Answered<'b>>, ArchiveError> {
     let parsed = format.parse(block, &job.reading);
-    let mut former = block.former.split_inclusive(|byte| *byte == b'\n');
+    let mut former = lines(&block.former);
     let mut documents = Vec::with_capacity(parsed.len());
     // What is left of each record once its document is on its way.
     let mut left = Vec::with_capacity(parsed.len());

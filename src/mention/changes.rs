@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::detector::rules;
 use super::html::visible_text;
+use super::judge::is_lower;
 use super::lexicon::Lexicon;
 use super::scan::scan;
 use super::{ContentType, Document, words};
@@ -88,8 +89,7 @@ impl Changes {
 
     fn stands_in(&self, text: &str) -> bool {
         let mut seen = false;
-        // In any case: whether the whole text is lower case is for detection to see.
-        scan(&self.lexicon, text, true, &mut |_| seen = true);
+        scan(&self.lexicon, text, is_lower(text), &mut |_| seen = true);
         self.lexicon.contracts.find(text, |_, _, _| seen = true);
         seen
     }

@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 
 use super::super::block::{
-    Article, Block, Carried, Cell, Data, Parsed, Position, bad, not_utf8, place, too_long,
+    Article, Block, Carried, Cell, Data, Parsed, Position, bad, lines, not_utf8, place, too_long,
 };
 use super::super::fields::{Fields, Reading};
 use super::super::instant;
@@ -92,7 +92,7 @@ impl Format for JsonLines {
 
     fn parse<'b>(&self, block: &'b Block, reading: &Reading) -> Vec<Parsed<'b>> {
         let Data::Text(text) = &block.data else { return Vec::new() };
-        let lines = text.split_inclusive(|byte| *byte == b'\n').zip(block.line + 1..);
+        let lines = lines(text).zip(block.line + 1..);
         lines
             .filter(|(line, _)| !is_blank(line))
             .map(|(raw, line)| {
@@ -104,7 +104,7 @@ impl Format for JsonLines {
 
     fn count(&self, block: &Block) -> usize {
         let Data::Text(text) = &block.data else { return 0 };
-        text.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_blank(line)).count()
+        lines(text).filter(|line| !is_blank(line)).count()
     }
 }
 

@@ -60,6 +60,7 @@ pub struct Mention {
 
 /// A place of a mention in the text exactly as the caller sent it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "FlatSpan")]
 pub struct PlacedSpan {
     /// Where.
     #[serde(flatten)]
@@ -71,6 +72,26 @@ pub struct PlacedSpan {
     /// CAIP-19 id of the token on its chain, where a contract address stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caip19: Option<String>,
+}
+
+/// How a [`PlacedSpan`] is read: a flattened one would be held in between, field by field.
+#[derive(Deserialize)]
+struct FlatSpan {
+    field: Field,
+    start: u32,
+    end: u32,
+    surface: String,
+    confidence: f64,
+    evidence: Vec<String>,
+    #[serde(default)]
+    caip19: Option<String>,
+}
+
+impl From<FlatSpan> for PlacedSpan {
+    fn from(span: FlatSpan) -> Self {
+        let FlatSpan { field, start, end, surface, confidence, evidence, caip19 } = span;
+        Self { place: Place { field, start, end, surface }, confidence, evidence, caip19 }
+    }
 }
 
 /// A surface with several possible owners.

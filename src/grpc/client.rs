@@ -79,16 +79,8 @@ pub async fn check(
     timeout: Duration,
     tls: Option<&ClientTls>,
 ) -> Result<(), HealthError> {
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let endpoint = Endpoint::from_shared(format!("{scheme}://{addr}"))
-        .ok()
-        .filter(|endpoint| endpoint.uri().port().is_some() && endpoint.uri().path() == "/")
-        .ok_or_else(|| HealthError::Address(addr.to_owned()))?;
     let connect = |problem: String| HealthError::Connect { addr: addr.to_owned(), problem };
-    let endpoint = match tls {
-        Some(tls) => endpoint.tls_config(tls.load()?).map_err(|error| connect(root_cause(&error)))?,
-        None => endpoint,
-    };
+    let endpoint = endpoint(addr, tls)?;
     let channel = match tokio::time::timeout(timeout, endpoint.connect()).await {
         Ok(Ok(channel)) => channel,
         Ok(Err(error)) => return Err(connect(root_cause(&error))),
@@ -106,8 +98,23 @@ pub async fn check(
     }
 }
 
+/// Where the server at `addr` is, and how to speak to it.
+pub(super) fn endpoint(addr: &str, tls: Option<&ClientTls>) -> Result<Endpoint, HealthError> {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{addr}"))
+        .ok()
+        .filter(|endpoint| endpoint.uri().port().is_some() && endpoint.uri().path() == "/")
+        .ok_or_else(|| HealthError::Address(addr.to_owned()))?;
+    match tls {
+        Some(tls) => endpoint
+            .tls_config(tls.load()?)
+            .map_err(|error| HealthError::Connect { addr: addr.to_owned(), problem: root_cause(&error) }),
+        None => Ok(endpoint),
+    }
+}
+
 /// tonic's own text is "transport error"; the reason lies below it.
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -115,7 +115,7 @@ fn instant(at: prost_types::Timestamp, field: &str) -> Result<Timestamp, Error> 
         .map_err(|_| Error::invalid(field, "no instant of the years 1 to 9999"))
 }
 
-fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
+pub(super) fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
     // The wire wants nanos of 0 or more, also before 1970, where jiff counts both down.
     let nanos = at.subsec_nanosecond();
     let borrow = nanos < 0;
@@ -142,7 +142,7 @@ fn kind_asked(number: i32) -> Result<Kind, Error> {
     })
 }
 
-fn kind(kind: Kind) -> pb::Kind {
+pub(super) fn kind(kind: Kind) -> pb::Kind {
     match kind {
         Kind::Token => pb::Kind::Token,
         Kind::Company => pb::Kind::Company,

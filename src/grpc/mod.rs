@@ -2,6 +2,7 @@
 //!
 //! Each service unpacks, calls [`crate::api`] and converts; it decides nothing.
 
+mod answer;
 mod catalog;
 pub mod client;
 mod convert;
@@ -12,6 +13,7 @@ mod items;
 mod quotes;
 mod server;
 mod status;
+pub mod tag_client;
 mod tagger;
 mod web;
 

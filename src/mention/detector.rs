@@ -121,8 +121,7 @@ pub struct Place {
 impl Detector {
     /// Compiles a catalog with the built-in rules.
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        #[expect(clippy::expect_used, reason = "the built-in rules are compiled in and parsed by every test")]
-        let rules: Rules = toml::from_str(RULES).expect("built-in rules");
+        let rules = rules();
         let lexicon = Lexicon::new(&catalog, &rules.words);
         let version = format!("{RULES_VERSION}-{}", &blake3::hash(RULES.as_bytes()).to_hex()[..12]);
         let default_least = Confidence::from_fraction(rules.default_min_confidence).least_score();
@@ -243,6 +242,12 @@ impl Detector {
             BlockerKind::Term => Kind::Term,
         }
     }
+}
+
+/// The built-in rules.
+pub(super) fn rules() -> Rules {
+    #[expect(clippy::expect_used, reason = "the built-in rules are compiled in and parsed by every test")]
+    toml::from_str(RULES).expect("built-in rules")
 }
 
 fn found(place: Place, candidate: &Candidate<'_>) -> Found {

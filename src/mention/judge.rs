@@ -22,8 +22,13 @@ pub(super) struct FieldText<'t> {
 
 impl<'t> FieldText<'t> {
     pub(super) fn new(field: Field, text: &'t str) -> Self {
-        Self { field, text, lower: !text.bytes().any(|byte| byte.is_ascii_uppercase()) }
+        Self { field, text, lower: is_lower(text) }
     }
+}
+
+/// Whether a text has no capitals: then they say nothing about any of its words.
+pub(super) fn is_lower(text: &str) -> bool {
+    !text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// A place where something may be mentioned.

@@ -28,7 +28,7 @@ pub(super) struct Rules {
 }
 
 /// The words that rules look for; see the comments in `data/detection.toml`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WordLists {
     document: Vec<String>,
@@ -40,6 +40,13 @@ pub(super) struct WordLists {
     pub(super) crypto_listings: Vec<String>,
     pub(super) longer_name_before: Vec<String>,
     pub(super) longer_name_after: Vec<String>,
+}
+
+impl WordLists {
+    /// Only what pairs of tickers are quoted in; no word is looked for.
+    pub(super) fn pairs_alone(self) -> Self {
+        Self { pair_quotes: self.pair_quotes, ..Self::default() }
+    }
 }
 
 /// One thing that a spelling can mean.

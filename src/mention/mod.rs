@@ -4,6 +4,7 @@
 //! options give the same answer on every platform and thread.
 
 mod blocks;
+mod changes;
 mod contracts;
 mod detector;
 mod evidence;
@@ -25,6 +26,7 @@ mod words;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use changes::Changes;
 pub use detector::{Detection, Detector, Found, Meant, Place, Shared, Turned};
 pub use evidence::{Confidence, Evidence, EvidenceSet, Weights};
 pub use explain::Why;

@@ -1,5 +1,6 @@
 //! The program itself, as a person or an orchestrator runs it.
 
+mod archive;
 mod catalog;
 mod health;
 mod killed;

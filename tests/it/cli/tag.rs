@@ -109,14 +109,19 @@ fn files_are_read_by_their_extension() {
     std::fs::write(&unknown, "").unwrap();
     let output = run(&["tag", unknown.to_str().unwrap()]);
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("give --input-format jsonl, html or text"));
+    assert!(stderr(&output).contains("give --input-format jsonl, csv, parquet, html or text"));
 }
 
 #[test]
-fn an_option_whose_part_is_not_built_is_an_error() {
-    for args in [&["--format", "parquet"][..], &["--resume"]] {
+fn an_option_that_cannot_be_is_an_error() {
+    for (args, why) in [
+        (&["--format", "parquet"][..], "Parquet needs a file to write; give --output FILE"),
+        (&["--resume"], "--resume needs a file to write; give --output FILE"),
+        (&["--map", "size=n"], "--map: no field `size`"),
+    ] {
         let output = tag_stdin(b"", args);
         assert_eq!(code(&output), 2, "{args:?}");
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
     }
 }
 

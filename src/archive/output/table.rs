@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{RecordWriter, Tagged};
+use super::{Batch, Encoded, Encoder};
 use crate::annotate::{ErrorRecord, Mention, Record};
 use crate::market::quote::{QuoteAnswer, QuoteState};
 
@@ -13,24 +13,41 @@ const DIM: &str = "\u{1b}[2m";
 const RESET: &str = "\u{1b}[0m";
 
 /// Writes a box and a table for each record.
-pub struct Table<'w> {
-    output: Box<dyn Write + 'w>,
+pub(super) struct Table {
     colour: bool,
-    written: bool,
 }
 
-impl<'w> Table<'w> {
-    /// A writer into `output`.
-    pub fn new(output: Box<dyn Write + 'w>, colour: bool) -> Self {
-        Self { output, colour, written: false }
+/// Writes the box and the table of one record.
+///
+/// # Errors
+/// `output` cannot be written.
+pub fn write_table(output: &mut dyn Write, record: &Record, colour: bool) -> io::Result<()> {
+    Table { colour }.record(output, record)
+}
+
+impl Encoder for Table {
+    fn encode(&self, batch: &Batch<'_>) -> io::Result<Encoded> {
+        let mut out = Vec::new();
+        for (at, answered) in batch.answered.iter().enumerate() {
+            if !batch.first || at > 0 {
+                out.push(b'\n');
+            }
+            match &answered.outcome {
+                Ok(record) => self.record(&mut out, record)?,
+                Err(error) => self.error(&mut out, error)?,
+            }
+        }
+        Ok(Encoded::Bytes(out))
+    }
+}
+
+impl Table {
+    pub(super) fn new(colour: bool) -> Self {
+        Self { colour }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("{code}{text}{RESET}") } else { text.to_owned() }
-    }
-
-    fn separate(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.written, true) { self.output.write_all(b"\n") } else { Ok(()) }
     }
 
     fn rows(&self, record: &Record) -> Vec<[String; 6]> {
@@ -58,17 +75,14 @@ impl<'w> Table<'w> {
             })
             .collect()
     }
-}
 
-impl RecordWriter for Table<'_> {
-    fn record(&mut self, record: &Record, _: &Tagged) -> io::Result<()> {
-        self.separate()?;
+    fn record(&self, output: &mut dyn Write, record: &Record) -> io::Result<()> {
         if let Some(id) = &record.id {
             let id = self.paint(DIM, id);
-            writeln!(self.output, "{id}")?;
+            writeln!(output, "{id}")?;
         }
         let line = box_line(&record.mentions, &|code, text| self.paint(code, text));
-        writeln!(self.output, "{line}")?;
+        writeln!(output, "{line}")?;
         let rows = self.rows(record);
         if !rows.is_empty() {
             let heads = ["Token", "Confidence", "Count", "Price", "24 h", "First seen as, and why"];
@@ -78,27 +92,27 @@ impl RecordWriter for Table<'_> {
                     cells.chain([heads[column].len()]).max().unwrap_or(0)
                 })
                 .collect();
-            writeln!(self.output)?;
+            writeln!(output)?;
             let head = heads.iter().zip(&widths).map(|(head, width)| format!("{head:width$}"));
             let head = self.paint(DIM, head.collect::<Vec<_>>().join("  ").trim_end());
-            writeln!(self.output, "{head}")?;
+            writeln!(output, "{head}")?;
             for row in &rows {
                 let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-                writeln!(self.output, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+                writeln!(output, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
             }
         }
         for mention in &record.mentions {
             if let Some(reason) = mention.quote.as_ref().and_then(|quote| quote.reason.as_deref()) {
                 let name = mention.symbol.as_deref().unwrap_or(&mention.name);
                 let note = self.paint(DIM, &format!("{name}: no price, {reason}"));
-                writeln!(self.output, "{note}")?;
+                writeln!(output, "{note}")?;
             }
         }
         for ambiguous in &record.ambiguous {
             let surface = ambiguous.spans.first().map_or("", |place| place.surface.as_str());
             let owners: Vec<_> = ambiguous.candidates.iter().map(|owner| owner.token_id.as_str()).collect();
             let line = format!("ambiguous “{surface}”: {}", owners.join(" or "));
-            writeln!(self.output, "{}", self.paint(DIM, &line))?;
+            writeln!(output, "{}", self.paint(DIM, &line))?;
         }
         for rejected in &record.rejected {
             let line = format!(
@@ -109,19 +123,14 @@ impl RecordWriter for Table<'_> {
                 rejected.evidence.join(", "),
                 rejected.reason
             );
-            writeln!(self.output, "{}", self.paint(DIM, &line))?;
+            writeln!(output, "{}", self.paint(DIM, &line))?;
         }
         Ok(())
     }
 
-    fn error(&mut self, error: &ErrorRecord) -> io::Result<()> {
-        self.separate()?;
+    fn error(&self, output: &mut dyn Write, error: &ErrorRecord) -> io::Result<()> {
         let line = format!("set aside {}: {}", error.error.place, error.error.message);
-        writeln!(self.output, "{}", self.paint(RED, &line))
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.output.flush()
+        writeln!(output, "{}", self.paint(RED, &line))
     }
 }
 

@@ -31,7 +31,7 @@ fn tag_with_kills(input: &Path, output: &Path, kills: usize) -> usize {
             if enough.is_none() && !now.is_empty() && now != last {
                 last = now;
                 // A different place after every checkpoint.
-                enough = Some(length(&part) + [30_000, 0][kill % 2]);
+                enough = Some(length(&part) + [0, 30_000][kill % 2]);
             }
             if kill < kills && enough.is_some_and(|enough| length(&part) >= enough) {
                 child.kill().unwrap();

@@ -8,6 +8,7 @@ use super::evidence::{Evidence, EvidenceSet, Weights};
 use super::letters::case_holds;
 use super::lexicon::{Claim, Lexicon, Meaning, Role, Rules, WordRoles};
 use super::scan::{Form, Hit, scan};
+use super::together::{names_with_tickers, with_two_surfaces, words_in_both_cases};
 use super::{Field, owner, surroundings};
 use crate::catalog::{Catalog, Class, TokenIndex};
 
@@ -356,29 +357,6 @@ fn awake(judged: &Judged<'_>) -> Vec<TokenIndex> {
     awake
 }
 
-/// The assets of which both a name and another ticker stand in the document, sorted.
-fn with_two_surfaces(judged: &Judged<'_>) -> Vec<TokenIndex> {
-    let of = |role: Role| {
-        let claims = judged.candidates.iter().map(|candidate| candidate.claim);
-        claims.filter(move |claim| claim.role == role)
-    };
-    let mut names: Vec<&Claim> = of(Role::Name).collect();
-    names.sort_unstable_by_key(|claim| claim.token);
-    let mut twice: Vec<TokenIndex> = of(Role::Symbol)
-        .filter(|symbol| {
-            let first = names.partition_point(|name| name.token < symbol.token);
-            names[first..]
-                .iter()
-                .take_while(|name| name.token == symbol.token)
-                .any(|name| !name.written.eq_ignore_ascii_case(&symbol.written))
-        })
-        .map(|symbol| symbol.token)
-        .collect();
-    twice.sort_unstable();
-    twice.dedup();
-    twice
-}
-
 /// The surface without a plural s.
 fn bare(surface: &str, form: Form) -> &str {
     if form == Form::Plural { &surface[..surface.len() - 1] } else { surface }
@@ -436,103 +414,6 @@ fn is_near(gap: &str) -> bool {
     let ends_clause = |c| matches!(c, '.' | '!' | '?' | ';' | ':' | ',' | '\n' | '(' | ')' | '|' | '—');
     !gap.contains(ends_clause)
         && gap.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count() <= 1
-}
-
-/// Marks both sides of "Name (SYM)", "SYM (Name)", "Name's SYM" and "Name SYM".
-fn names_with_tickers(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
-    /// A name and its ticker are a few places apart: the parts of a long name lie between them.
-    const PLACES_BACK: usize = 16;
-    let mut pairs = Vec::new();
-    for (at, later) in judged.places.iter().enumerate() {
-        let text = fields[later.field].text;
-        for earlier in judged.places[at.saturating_sub(PLACES_BACK)..at].iter() {
-            if earlier.field != later.field || !is_within(earlier.range.end, later.range.start, JOINT_MAX) {
-                continue;
-            }
-            let Some(joint) = joint(&text[earlier.range.end..later.range.start]) else { continue };
-            for a in earlier.candidates.clone() {
-                for b in later.candidates.clone() {
-                    let (one, other) = (judged.candidates[a].claim, judged.candidates[b].claim);
-                    let fits = match joint {
-                        Joint::Open => closes(text, later.range.end) && one.role != other.role,
-                        Joint::Adjacent => one.role == Role::Name && other.role == Role::Symbol,
-                    };
-                    if one.token == other.token && fits {
-                        pairs.extend([a, b]);
-                    }
-                }
-            }
-        }
-    }
-    for index in pairs {
-        judged.candidates[index].evidence.add(Evidence::NameWithTicker);
-    }
-}
-
-/// Marks names that also stand in the text as tickers, in capitals where not everything is: "Sui ... SUI".
-fn words_in_both_cases(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
-    let mut ways: Vec<(usize, bool)> = Vec::new();
-    let mut marked = Vec::new();
-    for place in &judged.places {
-        let capitals = !fields[place.field].text[place.range.clone()].chars().any(char::is_lowercase);
-        let stands_out = |index: usize| {
-            let Candidate { claim, evidence, .. } = &judged.candidates[index];
-            if capitals {
-                claim.role == Role::Symbol && !evidence.has(Evidence::Shouting)
-            } else {
-                claim.role == Role::Name
-            }
-        };
-        if place.candidates.clone().any(stands_out) {
-            ways.push((place.pattern, capitals));
-        }
-    }
-    ways.sort_unstable();
-    for place in &judged.places {
-        if [true, false].iter().all(|way| ways.binary_search(&(place.pattern, *way)).is_ok()) {
-            marked.extend(place.candidates.clone());
-        }
-    }
-    for index in marked {
-        judged.candidates[index].evidence.add(Evidence::BothCases);
-    }
-}
-
-/// What joins a name and its ticker is no longer than this, in bytes.
-const JOINT_MAX: usize = 20;
-
-/// Whether `later` is at most `most` bytes after `earlier`. Asked before anything is sliced: few places are.
-pub(super) fn is_within(earlier: usize, later: usize, most: usize) -> bool {
-    later.checked_sub(earlier).is_some_and(|gap| gap <= most)
-}
-
-enum Joint {
-    /// An opened parenthesis.
-    Open,
-    /// A blank, or a possessive.
-    Adjacent,
-}
-
-fn joint(gap: &str) -> Option<Joint> {
-    let gap = gap.trim_end_matches('$');
-    let gap = gap.trim_start_matches(['’', '\'']);
-    let gap = gap.strip_prefix('s').unwrap_or(gap);
-    if gap == " " || gap == "\u{a0}" {
-        return Some(Joint::Adjacent);
-    }
-    let (common, inner) = gap.rsplit_once(['(', '['])?;
-    let common = common.trim();
-    let fits = common.is_empty() || COMMON_PARTS.iter().any(|part| common.eq_ignore_ascii_case(part));
-    let inner = inner.trim();
-    (fits && (inner.is_empty() || inner.ends_with(':') || inner == "ticker")).then_some(Joint::Open)
-}
-
-/// What may stand between a name and its ticker and belong to either: "Sei Network (SEI)".
-const COMMON_PARTS: &[&str] =
-    &["Network", "Protocol", "Token", "Coin", "Finance", "DAO", "Chain", "Blockchain", "Foundation", "Labs"];
-
-fn closes(text: &str, end: usize) -> bool {
-    text[end..].trim_start().starts_with([')', ']', ',', ';', '/', ':', '-', '+'])
 }
 
 /// Whether a ticker stands out in capitals, so that a phrase of plain words does not speak of it.

@@ -21,6 +21,7 @@ mod resolve;
 mod scan;
 mod surface;
 mod surroundings;
+mod together;
 mod words;
 
 use jiff::Timestamp;

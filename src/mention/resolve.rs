@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use jiff::civil::Date;
 
 use super::evidence::{Confidence, Evidence, Weights};
-use super::judge::{Candidate, FieldText, Judged, Place, add_negative_phrases, is_within};
+use super::judge::{Candidate, FieldText, Judged, Place, add_negative_phrases};
 use super::lexicon::{Lexicon, Role};
+use super::together::is_within;
 use crate::catalog::{Catalog, Category, Class, TokenIndex};
 
 /// What a place turned out to be.

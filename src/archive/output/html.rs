@@ -106,8 +106,9 @@ fn charts(page: &mut String, tally: &Tally) {
         (Some(first), Some(last)) => (first.as_str(), last.as_str()),
         _ => return,
     };
-    let _ =
-        write!(page, "<h2>Over time</h2><p>{first} to {last}; bars are mentions, the line is the price.</p>");
+    let priced = timeline.values().flat_map(|tokens| tokens.values()).any(|point| point.price.is_some());
+    let line = if priced { ", the line is the price" } else { "" };
+    let _ = write!(page, "<h2>Over time</h2><p>{first} to {last}; bars are mentions{line}.</p>");
     for (id, token) in tally.top(CHARTS) {
         let points: Vec<Option<&Point>> = timeline.values().map(|tokens| tokens.get(id)).collect();
         let _ = write!(

@@ -36,6 +36,7 @@ pub(super) struct WordLists {
     left: Vec<String>,
     moves: Vec<String>,
     pub(super) pair_quotes: HashSet<String>,
+    pub(super) money: HashSet<String>,
     pub(super) stock_exchanges: Vec<String>,
     pub(super) crypto_listings: Vec<String>,
     pub(super) longer_name_before: Vec<String>,

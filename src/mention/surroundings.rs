@@ -83,7 +83,7 @@ fn ticker_evidence(before: &str, surface: &str, after: &str, words: &WordLists, 
     set.add_if(Evidence::Cashtag, cashtag);
     let bare = if cashtag { &before[..before.len() - 1] } else { before };
     set.add_if(Evidence::Parenthesised, is_parenthesised(bare, after));
-    set.add_if(Evidence::Pair, is_pair(before, surface, after, gate));
+    set.add_if(Evidence::Pair, is_pair(before, surface, after, words, gate));
     match listing(bare, words) {
         Some(Listing::Stock) => set.add(Evidence::StockListing),
         Some(Listing::Crypto) => set.add(Evidence::CryptoListing),
@@ -155,7 +155,7 @@ fn is_parenthesised(before: &str, after: &str) -> bool {
 }
 
 /// One side of `BASE/QUOTE`, `BASE-QUOTE`; a pair written as one word is the scanner's.
-fn is_pair(before: &str, surface: &str, after: &str, gate: &Gate) -> bool {
+fn is_pair(before: &str, surface: &str, after: &str, lists: &WordLists, gate: &Gate) -> bool {
     let separator = |c: char| matches!(c, '/' | '-' | '‑' | '–' | ':');
     let quote_follows = after.strip_prefix(separator).is_some_and(|rest| {
         let rest = rest.trim_start_matches('$');
@@ -170,8 +170,7 @@ fn is_pair(before: &str, surface: &str, after: &str, gate: &Gate) -> bool {
                 && base.chars().any(|c| c.is_ascii_uppercase())
         })
     };
-    // A perpetual contract is quoted in nothing: its code is no token.
-    quote_follows || surface != "PERP" && base_precedes() && gate.is_pair_quote(surface)
+    quote_follows || !lists.money.contains(surface) && base_precedes() && gate.is_pair_quote(surface)
 }
 
 /// A number, with or without a magnitude, right before; a bare year does not count.

@@ -288,3 +288,18 @@ fn other_kinds_are_told_apart() {
         .collect();
     assert_eq!(kinds, [Kind::Person, Kind::Exchange]);
 }
+
+#[test]
+fn money_is_no_token_on_the_quote_side_of_a_pair() {
+    let overlay = "[[asset]]\nid = 'a-won'\nsymbol = 'KRW'\nsymbol_class = 'd'\nsymbol_why = 'money'\nname = 'A Won Coin'\nname_class = 'a'";
+    let detector = Detector::new(Catalog::builtin().with_overlay(overlay).unwrap().into());
+    for body in ["The XRP/KRW market alone, more than BTC/KRW and ETH/KRW", "SOL-PERP and KRW", "XRPKRW"] {
+        let document = Document { body: body.to_owned(), ..Document::default() };
+        let found = detector.detect(&document, &Options::default()).found;
+        let surfaces: Vec<&str> = found.iter().map(|found| found.place.surface.as_str()).collect();
+        assert!(
+            !surfaces.is_empty() && !surfaces.contains(&"KRW") && !surfaces.contains(&"PERP"),
+            "{surfaces:?}"
+        );
+    }
+}

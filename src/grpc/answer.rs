@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 
+use super::convert::kind_of;
 use super::pb;
 use crate::annotate::{Ambiguous, Candidate, Mention, Place, PlacedSpan, Record, Rejected};
 use crate::market::quote::{QuoteAnswer, QuoteState};
-use crate::mention::{Field, Kind};
+use crate::mention::Field;
 
 /// What a newer server says and this version does not know.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,7 @@ pub(super) fn record(answer: pb::TagResponse) -> Result<Record, Unknown> {
 }
 
 fn mention(mention: pb::Mention) -> Result<Mention, Unknown> {
-    let kind = kind(mention.kind())?;
+    let kind = kind_of(mention.kind()).ok_or(Unknown("kind"))?;
     Ok(Mention {
         token_id: mention.token_id,
         symbol: mention.symbol,
@@ -53,23 +54,6 @@ fn mention(mention: pb::Mention) -> Result<Mention, Unknown> {
             Ok(PlacedSpan { place: place(span)?, confidence, evidence, caip19 })
         })?,
         quote: mention.quote.map(quote).transpose()?,
-    })
-}
-
-fn kind(kind: pb::Kind) -> Result<Kind, Unknown> {
-    Ok(match kind {
-        pb::Kind::Unspecified => return Err(Unknown("kind")),
-        pb::Kind::Token => Kind::Token,
-        pb::Kind::Company => Kind::Company,
-        pb::Kind::Exchange => Kind::Exchange,
-        pb::Kind::Person => Kind::Person,
-        pb::Kind::Unit => Kind::Unit,
-        pb::Kind::Collection => Kind::Collection,
-        pb::Kind::Agency => Kind::Agency,
-        pb::Kind::Product => Kind::Product,
-        pb::Kind::Place => Kind::Place,
-        pb::Kind::LongerName => Kind::LongerName,
-        pb::Kind::Term => Kind::Term,
     })
 }
 

@@ -126,8 +126,14 @@ pub(super) fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
 }
 
 fn kind_asked(number: i32) -> Result<Kind, Error> {
-    Ok(match known(number, "options.kinds")? {
-        pb::Kind::Unspecified => return Err(Error::invalid("options.kinds", "a kind is missing its value")),
+    let missing = || Error::invalid("options.kinds", "a kind is missing its value");
+    kind_of(known(number, "options.kinds")?).ok_or_else(missing)
+}
+
+/// The kind on the wire; `None`: unspecified.
+pub(super) fn kind_of(kind: pb::Kind) -> Option<Kind> {
+    Some(match kind {
+        pb::Kind::Unspecified => return None,
         pb::Kind::Token => Kind::Token,
         pb::Kind::Company => Kind::Company,
         pb::Kind::Exchange => Kind::Exchange,

@@ -313,7 +313,11 @@ fn may_stand(claim: &Claim, bare: &str, in_case: bool, lower_text: bool, hit: Hi
                 || match claim.role {
                     Role::Symbol => {
                         lower_text && claim.class <= Class::B && bare.len() >= LOWER_MIN
-                            || surroundings::lifts_symbol_case(text, &(hit.start..hit.end))
+                            || surroundings::lifts_symbol_case(
+                                text,
+                                &(hit.start..hit.end),
+                                claim.class > Class::B,
+                            )
                     }
                     // A hashtag is often written in lower case.
                     Role::Name => claim.class <= Class::B && text[..hit.start].ends_with('#'),

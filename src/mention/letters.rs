@@ -77,18 +77,22 @@ fn same_letters(written: &str, surface: &str) -> bool {
     written.chars().filter(|c| c.is_alphanumeric()).eq(surface.chars().filter(|c| c.is_alphanumeric()))
 }
 
-/// Every word of `surface` has a capital at least where `written` begins its words with one.
+/// Every word of `surface` has a capital at least where `written` begins its words with one; a joining word
+/// inside needs none: "BOOK OF MEME" is "Book of Meme" as well.
 fn capitalised_alike(written: &str, surface: &str) -> bool {
-    fn initials(text: &str) -> impl Iterator<Item = bool> {
-        text.split(|c: char| !c.is_alphanumeric())
-            .filter_map(|word| word.chars().next())
-            .map(|c| c.is_uppercase() || c.is_numeric())
+    const JOINING: &[&str] = &["a", "and", "for", "in", "of", "on", "the", "to"];
+    fn words(text: &str) -> impl Iterator<Item = &str> {
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
     }
-    let (mut wanted, mut found) = (initials(written), initials(surface));
+    let capital = |word: &str| word.starts_with(|c: char| c.is_uppercase() || c.is_numeric());
+    let (mut wanted, mut found) = (words(written), words(surface));
     let mut capital_words = 0;
     loop {
         match (wanted.next(), found.next()) {
-            (Some(wanted), Some(is)) if is || !wanted => capital_words += usize::from(wanted),
+            (Some(wanted), Some(word)) if capital(word) || !capital(wanted) => {
+                capital_words += usize::from(capital(wanted));
+            }
+            (Some(_), Some(word)) if capital_words > 0 && JOINING.contains(&word) => {}
             (None, None) => return capital_words > 0,
             _ => return false,
         }

@@ -41,6 +41,8 @@ pub(super) fn heeds(role: Role, class: Class, written: &str, rank: Option<u32>) 
             Evidence::TitleCase => !symbol && look,
             Evidence::Shouting => look,
             Evidence::LowerText => symbol && class == Class::B,
+            // What is safe in any text has no other bearer.
+            Evidence::AgainstContext => class > Class::A,
             Evidence::CapitalBefore | Evidence::CapitalAfter => !symbol && look,
             Evidence::SentenceStart => !symbol && class > Class::B && word,
             Evidence::Amount => symbol || class <= Class::B,

@@ -108,8 +108,9 @@ pub(super) fn has_sign(text: &str, place: &Range<usize>) -> bool {
     joined || before.ends_with(['$', '(', '[', ':', '/']) || after.starts_with(['(', '[', '/'])
 }
 
-/// Whether a ticker counts in any letter case here: as a cashtag, in a pair, with a change in percent.
-pub(super) fn lifts_symbol_case(text: &str, place: &Range<usize>) -> bool {
+/// Whether a ticker counts in any letter case here: as a cashtag, in a pair, and, unless it is a plain `word`,
+/// with a change in percent.
+pub(super) fn lifts_symbol_case(text: &str, place: &Range<usize>, word: bool) -> bool {
     if !lifts_case(text.as_bytes(), place.start, place.end) {
         return false;
     }
@@ -117,7 +118,9 @@ pub(super) fn lifts_symbol_case(text: &str, place: &Range<usize>) -> bool {
     let surface = &text[place.clone()];
     // "rose 3%" is a verb; "rose +3%" and "rose (3%)" are a ticker in a list of changes.
     let signed = after.trim_start().starts_with(['+', '-', '−', '(', '▲', '▼']);
-    is_cashtag(before, surface) || signed && precedes_percent(after) || is_glued_pair(before, surface, after)
+    is_cashtag(before, surface)
+        || !word && signed && precedes_percent(after)
+        || is_glued_pair(before, surface, after)
 }
 
 /// `sol/usdt`, `SOL-usd`: whether this is one side of a pair with a sign between, whatever the case.
@@ -282,6 +285,7 @@ fn is_part_of_longer_name(before: &str, after: &str, words: &WordLists) -> bool 
         })
     });
     let previous = before.strip_suffix(' ').is_some_and(|rest| {
+        let rest = rest.strip_suffix('.').unwrap_or(rest);
         let last = rest.bytes().next_back();
         let mut longer = words.longer_name_before.iter();
         longer.any(|word| word.bytes().next_back() == last && last_word(rest) == word)

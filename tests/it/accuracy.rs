@@ -18,7 +18,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("places", 91),
     ("cashtag", 97),
     ("symbol a", 99),
-    ("symbol b", 88),
+    ("symbol b", 87),
     ("symbol c", 74),
     ("symbol d", 60),
     ("name a", 99),

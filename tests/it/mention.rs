@@ -303,3 +303,48 @@ fn money_is_no_token_on_the_quote_side_of_a_pair() {
         );
     }
 }
+
+#[test]
+fn a_title_before_a_surname_makes_a_person_of_it() {
+    check("Mr Solana met Mrs. Terra at Lake Stellar, and no token was spoken of on the blockchain panel.\n");
+}
+
+#[test]
+fn a_share_in_brackets_makes_no_ticker_of_a_plain_word() {
+    check(
+        "\
+Some people (75%) and most people - 50% say so of crypto coins; sol (+3%) and near (-2%) moved.
+                                                                ^^^ solana    ^^^^ near
+",
+    );
+}
+
+#[test]
+fn joining_words_of_a_name_may_be_small() {
+    check(
+        "\
+Book of Meme leads, says a blog on BOOK OF MEME, a memecoin; a book of meme is none.
+^^^^^^^^^^^^ book-of-meme          ^^^^^^^^^^^^ book-of-meme
+",
+    );
+}
+
+#[test]
+fn another_bearer_of_a_ticker_leaves_the_safe_name_alone() {
+    check(
+        "\
+Dogecoin rose as the Department of Government Efficiency, or DOGE, got its chief.
+^^^^^^^^ dogecoin
+",
+    );
+}
+
+#[test]
+fn codes_of_trade_and_finance_are_no_tokens() {
+    check(
+        "\
+Bitcoin ATM makers, HFT firms and algo traders quote NAV, ACH payments and the SIX close in CET, says the CLO.
+^^^^^^^ bitcoin
+",
+    );
+}

@@ -348,3 +348,33 @@ Bitcoin ATM makers, HFT firms and algo traders quote NAV, ACH payments and the S
 ",
     );
 }
+
+#[test]
+fn a_title_glued_to_its_text_hides_no_more_than_the_words_at_the_joint() {
+    check(
+        "\
+Altcoins pause after a week of gainsBitcoin (BTC) fell 3% and Solana’s SOL 5%, while bitcoin miners sold.
+                                             ^^^ bitcoin      ^^^^^^ solana ^^^ solana ^^^^^^^ bitcoin
+",
+    );
+}
+
+#[test]
+fn a_known_ticker_of_class_d_is_one_again_further_on() {
+    check(
+        "\
+Harmony (ONE) is a blockchain. The ONE token pays for gas, and one of its holders sold.
+^^^^^^^ harmony ^^^ harmony        ^^^ harmony
+",
+    );
+}
+
+#[test]
+fn upgrades_are_named_after_their_chain() {
+    check(
+        "\
+Cosmos fans read the ATOM 2.0 paper while Polygon 2.0 comes, says a blog on blockchain.
+^^^^^^ cosmos        ^^^^ cosmos          ^^^^^^^ polygon-ecosystem-token
+",
+    );
+}

@@ -1,6 +1,6 @@
 //! What holds for every text.
 
-use cointag::mention::{Context, Document, Field, OffsetUnit, Options};
+use cointag::mention::{Context, Document, Field, Found, OffsetUnit, Options};
 use proptest::prelude::*;
 
 use crate::mention::DETECTOR;
@@ -129,6 +129,19 @@ proptest! {
     }
 
     #[test]
+    fn mentions_stand_however_much_goes_before_them(body in any_text(), times in 0_usize..400) {
+        let plain = "the weather was fine on tuesday and nobody said a word about it.\n";
+        let long = plain.repeat(times) + "\n";
+        let shift = u32::try_from(long.len()).unwrap();
+        let alone = DETECTOR.detect(&document(String::new(), body.clone()), &Options::default()).found;
+        let after = DETECTOR.detect(&document(String::new(), long + &body), &Options::default()).found;
+        let at = |found: &[Found], shift: u32| -> Vec<_> {
+            found.iter().map(|found| (found.place.start + shift, found.meant, found.evidence)).collect()
+        };
+        prop_assert_eq!(at(&alone, shift), at(&after, 0));
+    }
+
+    #[test]
     fn any_html_is_read_and_its_spans_lie_in_it(body in any_text()) {
         let document = Document {
             body: format!("<p>{body}</p>"),
@@ -162,7 +175,7 @@ fn escaped_html_gives_the_mentions_of_its_text() {
                     &Options::default(),
                 )
                 .found;
-            let surfaces = |found: &[cointag::mention::Found]| -> Vec<_> {
+            let surfaces = |found: &[Found]| -> Vec<_> {
                 found.iter().map(|found| (found.place.surface.clone(), found.meant)).collect()
             };
             prop_assert_eq!(surfaces(&plain), surfaces(&read));

@@ -9,7 +9,7 @@ use super::letters::case_holds;
 use super::lexicon::{Claim, Lexicon, Meaning, Role, Rules, WordRoles};
 use super::scan::{Form, Hit, scan};
 use super::together::{names_with_tickers, with_two_surfaces, words_in_both_cases};
-use super::{Field, owner, surroundings};
+use super::{Field, glued, owner, surroundings};
 use crate::catalog::{Catalog, Class, TokenIndex};
 
 /// One field's text, as detection reads it.
@@ -64,6 +64,15 @@ pub(super) struct Judged<'l> {
     pub(super) candidates: Vec<Candidate<'l>>,
 }
 
+impl Judged<'_> {
+    /// Puts places into their order if any were added after the first `sorted`.
+    fn sort_from(&mut self, sorted: usize) {
+        if self.places.len() > sorted {
+            self.places.sort_by_key(|place| (place.field, place.range.start, place.range.end));
+        }
+    }
+}
+
 /// What else was seen while scanning.
 #[derive(Debug, Default)]
 struct Seen {
@@ -116,6 +125,13 @@ pub(super) fn judge<'l>(
         scan(lexicon, field.text, field.lower, &mut |hit| {
             collect(lexicon, (index, field), hit, &mut judged, &mut seen)
         });
+        if fields.iter().all(|other| other.field == field.field || other.text.is_empty()) {
+            let places = judged.places.len();
+            glued::scan_joints(lexicon, field.text, &mut |hit| {
+                collect(lexicon, (index, field), hit, &mut judged, &mut seen)
+            });
+            judged.sort_from(places);
+        }
         contracts(lexicon, (index, field), &mut judged, &mut seen);
     }
     seen.own_context.sort_unstable();
@@ -293,9 +309,7 @@ fn contracts<'l>(
         let (pattern, form) = (ADDRESS, Form::Whole);
         judged.places.push(Place { field, range, candidates, blocker: None, pattern, form, open: true });
     });
-    if judged.places.len() > places {
-        judged.places.sort_by_key(|place| (place.field, place.range.start, place.range.end));
-    }
+    judged.sort_from(places);
 }
 
 /// Shorter tickers in small letters are words or nothing, even where all letters are small.

@@ -10,6 +10,7 @@ mod detector;
 mod evidence;
 mod explain;
 mod gate;
+mod glued;
 mod html;
 mod judge;
 mod letters;

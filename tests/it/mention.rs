@@ -350,13 +350,20 @@ Bitcoin ATM makers, HFT firms and algo traders quote NAV, ACH payments and the S
 }
 
 #[test]
-fn a_title_glued_to_its_text_hides_no_more_than_the_words_at_the_joint() {
+fn names_at_the_joint_of_a_title_and_its_text_are_found() {
     check(
         "\
 Altcoins pause after a week of gainsBitcoin (BTC) fell 3% and Solana’s SOL 5%, while bitcoin miners sold.
-                                             ^^^ bitcoin      ^^^^^^ solana ^^^ solana ^^^^^^^ bitcoin
+                                    ^^^^^^^ bitcoin ^^^ bitcoin ^^^^^^ solana ^^^ solana ^^^^^^^ bitcoin
 ",
     );
+    check(
+        "\
+Pension fund sells Bitcoin CashThe crypto bourse said so.
+                   ^^^^^^^^^^^^ bitcoin-cash
+",
+    );
+    check("Exchange to list a coin of BitcoinCashiers.\n");
 }
 
 #[test]
@@ -376,5 +383,12 @@ fn upgrades_are_named_after_their_chain() {
 Cosmos fans read the ATOM 2.0 paper while Polygon 2.0 comes, says a blog on blockchain.
 ^^^^^^ cosmos        ^^^^ cosmos          ^^^^^^^ polygon-ecosystem-token
 ",
+    );
+}
+
+#[test]
+fn inner_capitals_of_a_word_are_no_joint() {
+    check(
+        "OpenSea, OpenAPI3, BitGo, MicroEther, xBTC and EthereumMax are firms or other tokens on a blockchain.\n",
     );
 }

@@ -1,88 +1,202 @@
-//! Where something may begin in a text, 64 bytes at a time.
+//! Where something may begin in a text, some 64 bytes at a time.
 //!
-//! Owns the marks of one block. Bytes are classed without branches, which the compiler turns into vector code;
-//! the scan then jumps from mark to mark.
+//! Owns the marks of one block. Bytes are classed 16 at a time; the scan then jumps from mark to mark.
+
+use wide::u8x16;
 
 use super::letters;
 
 /// Bytes in a block.
 pub(super) const SIZE: usize = 64;
 
-/// Marks of one block: bit n stands for its n-th byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Marks {
-    /// ASCII letters, digits and `_`.
+/// Bytes past a block that can be read with it.
+const MARGIN: usize = 8;
+
+/// Bytes that are classed at once.
+const LANE: usize = 16;
+
+/// Some bytes of a text with their marks: bit n stands for the n-th byte. No word crosses the end.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    /// Zeros past the end of the text.
+    bytes: [u8; SIZE + MARGIN],
+    /// How many of them are in the block: 64, or fewer, down to none, so that its last word is not cut.
+    pub(super) length: usize,
+    /// ASCII letters, digits and `_`, past the block too.
     pub(super) words: u64,
     /// Bytes beyond ASCII.
     pub(super) beyond: u64,
-    /// Bytes that can lift the case rule of a word beside them, all beyond ASCII among them.
-    pub(super) lifting: u64,
     /// The signs asked for.
     pub(super) signs: u64,
+    /// Where something may stand that lifts the letter case of the word before it, or with which the word goes on
+    /// in a way that only a close look can tell.
+    pub(super) odd: u64,
+    /// Where a word may stand in any letter case for the sign before it.
+    pub(super) tagged: u64,
+    /// Where three word bytes follow of which none is a small letter. Past the block nothing does.
+    pub(super) capitals: u64,
 }
 
-impl Marks {
-    /// Of the block of `bytes` that begins at `base`; past the end there are none.
-    pub(super) fn at(bytes: &[u8], base: usize, signs: &[u8]) -> Self {
-        let rest = &bytes[base..];
-        match rest.first_chunk() {
-            Some(block) => Self::of(block, signs),
+impl Block {
+    /// The block of `text` that begins at `base`, where no word goes on.
+    pub(super) fn at(text: &[u8], base: usize, signs: &[u8]) -> Self {
+        let rest = &text[base..];
+        let bytes = match rest.first_chunk() {
+            Some(bytes) => *bytes,
             None => {
-                let mut block = [0; SIZE];
-                block[..rest.len()].copy_from_slice(rest);
-                Self::of(&block, signs)
+                let mut bytes = [0; SIZE + MARGIN];
+                bytes[..rest.len()].copy_from_slice(rest);
+                bytes
             }
+        };
+        let (mut lower, mut upper, mut others, mut beyond) = (0, 0, 0, 0);
+        let (mut joining, mut tags, mut blank, mut control) = (0, 0, 0, 0);
+        let lanes = bytes.as_chunks::<LANE>().0;
+        for (lane, at) in lanes.iter().zip((0..SIZE).step_by(LANE)) {
+            let lane = u8x16::new(*lane);
+            let mark = |marks: &mut u64, lane: u8x16| *marks |= u64::from(lane.to_bitmask()) << at;
+            mark(&mut lower, within(lane, b'a', b'z'));
+            mark(&mut upper, within(lane, b'A', b'Z'));
+            mark(&mut others, within(lane, b'0', b'9') | is(lane, b'_'));
+            mark(&mut beyond, lane);
+            mark(&mut joining, is(lane, b'-') | is(lane, b'/') | is(lane, b':'));
+            mark(&mut tags, within(lane, b'#', b'$'));
+            mark(&mut blank, is(lane, b' '));
+            mark(&mut control, within(lane, 0, b' ' - 1));
+        }
+        let mut signs_at = 0;
+        for sign in signs {
+            let sign = u8x16::splat(*sign);
+            for (lane, at) in lanes.iter().zip((0..SIZE).step_by(LANE)) {
+                signs_at |= u64::from(u8x16::new(*lane).simd_eq(sign).to_bitmask()) << at;
+            }
+        }
+        let words: u64 = lower | upper | others;
+        // Past the block anything may follow, so its last two bytes count as odd after a blank.
+        let plain = (lower | upper) & !(beyond >> 1) & (u64::MAX >> 1);
+        let capitals = words & !lower;
+        let before = base.checked_sub(1).map_or(b' ', |before| text[before]);
+        let first = u64::from(letters::joins(before) | letters::begins_tag(before));
+        Self {
+            bytes,
+            length: SIZE - words.leading_ones() as usize,
+            words,
+            beyond,
+            signs: signs_at,
+            odd: joining | beyond | control | blank & !(plain >> 1),
+            tagged: (joining | tags) << 1 | first,
+            capitals: capitals & capitals >> 1 & capitals >> 2,
         }
     }
 
-    /// Where such a byte may stand beside a word that begins with this byte, and beside one that ends with it.
-    /// Beyond the edges of the block nothing is known.
-    pub(super) fn beside_lifting(&self) -> (u64, u64) {
-        (self.lifting << 1 | 1, self.lifting >> 1 | self.lifting >> 2 | 0b11 << (SIZE - 2))
+    /// The bits of the block.
+    pub(super) fn bits(&self) -> u64 {
+        !from_bit(self.length)
     }
 
-    fn of(block: &[u8; SIZE], signs: &[u8]) -> Self {
-        let words = mask(block, |byte| {
-            (byte | 0x20).wrapping_sub(b'a') < 26 || byte.wrapping_sub(b'0') < 10 || byte == b'_'
-        });
-        let beyond = if block.is_ascii() { 0 } else { mask(block, |byte| byte >= 0x80) };
-        let lifting = mask(block, letters::may_lift);
-        let signs = signs.iter().fold(0, |marks, sign| marks | mask(block, |byte| byte == *sign));
-        Self { words, beyond, lifting, signs }
+    /// The eight bytes from the one of a bit on.
+    #[inline(always)]
+    pub(super) fn eight(&self, bit: usize) -> u64 {
+        let mut eight = [0; 8];
+        // The remainder says to the compiler what the caller knows.
+        eight.copy_from_slice(&self.bytes[bit % SIZE..][..8]);
+        u64::from_le_bytes(eight)
+    }
+
+    /// How long the word is that starts at a bit of the block.
+    #[inline(always)]
+    pub(super) fn word_length(&self, bit: usize) -> usize {
+        // The last bit is in no word of the block: set, it tells the compiler that there is an end.
+        (!(self.words >> bit) | 1 << (SIZE - 1)).trailing_zeros() as usize
     }
 }
 
-/// One bit for each byte that `is`.
+/// All bits from this one on; none from 64 on.
 #[inline(always)]
-fn mask(block: &[u8; SIZE], is: impl Fn(u8) -> bool) -> u64 {
-    /// Moves the lowest bits of eight bytes into the highest byte, in order.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let ones = block.map(|byte| u8::from(is(byte)));
-    let (eights, _) = ones.as_chunks::<8>();
-    eights
-        .iter()
-        .rev()
-        .fold(0, |mask, eight| mask << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
+pub(super) fn from_bit(bit: usize) -> u64 {
+    if bit < SIZE { u64::MAX << bit } else { 0 }
+}
+
+#[inline(always)]
+fn is(lane: u8x16, byte: u8) -> u8x16 {
+    lane.simd_eq(u8x16::splat(byte))
+}
+
+#[inline(always)]
+fn within(lane: u8x16, from: u8, to: u8) -> u8x16 {
+    let above = lane - u8x16::splat(from);
+    above.min(u8x16::splat(to - from)).simd_eq(above)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::letters::lifts_case;
     use super::super::words::is_ascii_word;
     use super::*;
 
     #[test]
     fn every_byte_is_marked_as_its_class_says() {
         let bytes: Vec<u8> = (0..=255).chain(0..=99).collect();
-        for base in (0..bytes.len()).step_by(SIZE) {
-            let marks = Marks::at(&bytes, base, b".$");
-            for bit in 0..SIZE {
+        let mut base = 0;
+        while base < bytes.len() {
+            let block = Block::at(&bytes, base, b".$");
+            for bit in 0..block.length {
                 let byte = bytes.get(base + bit).copied();
                 let marked = |marks: u64| marks >> bit & 1 == 1;
-                assert_eq!(marked(marks.words), byte.is_some_and(is_ascii_word));
-                assert_eq!(marked(marks.beyond), byte.is_some_and(|byte| byte >= 0x80));
-                assert_eq!(marked(marks.lifting), byte.is_some_and(letters::may_lift));
-                assert_eq!(marked(marks.signs), matches!(byte, Some(b'.' | b'$')));
+                assert_eq!(marked(block.words), byte.is_some_and(is_ascii_word));
+                assert_eq!(marked(block.beyond), byte.is_some_and(|byte| byte >= 0x80));
+                assert_eq!(marked(block.signs), matches!(byte, Some(b'.' | b'$')));
+                assert_eq!(block.eight(bit) & 0xFF, u64::from(byte.unwrap_or_default()));
+            }
+            base += block.length;
+        }
+    }
+
+    #[test]
+    fn no_word_is_cut_and_none_beside_a_sign_is_missed() {
+        let signs = [
+            "",
+            "$",
+            "#",
+            "a-",
+            " ",
+            "/",
+            ":",
+            "-",
+            " +",
+            " (3",
+            " 4",
+            "\u{2009}",
+            " \u{2212}",
+            "\n",
+            "  ",
+            "é",
+        ];
+        for before in signs {
+            for after in signs {
+                for lead in 50..70 {
+                    let text = format!("{}{before} {before}near{after} word", " ".repeat(lead));
+                    let bytes = text.as_bytes();
+                    let start = text.find("near").unwrap();
+                    let mut base = 0;
+                    let mut block = Block::at(bytes, base, b"");
+                    while base + block.length <= start {
+                        base += block.length;
+                        block = Block::at(bytes, base, b"");
+                    }
+                    let bit = start - base;
+                    assert_eq!(block.word_length(bit), 4);
+                    let marked = block.tagged >> bit & 1 == 1 || block.odd >> (bit + 4) & 1 == 1;
+                    assert!(marked || !lifts_case(bytes, start, start + 4), "{text:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_word_longer_than_a_block_leaves_it_empty() {
+        let text = "a".repeat(2 * SIZE);
+        assert_eq!(Block::at(text.as_bytes(), 0, b"").length, 0);
+        assert_eq!(Block::at(format!("a {text}").as_bytes(), 0, b"").length, 2);
     }
 }

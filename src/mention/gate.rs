@@ -26,8 +26,9 @@ pub(super) enum Admission {
 #[derive(Debug)]
 pub(super) struct Gate {
     /// First words in every case in which a pattern counts: of patterns that go on with a second word together
-    /// with its beginning. Tells the many words that begin nothing by two looks into the nearest caches.
-    filter: HashedSet,
+    /// with its beginning, as far as that lies within eight bytes. Tells the many words that begin nothing by two
+    /// looks into the nearest cache.
+    filter: Filter,
     /// The words themselves; a free slot has no length.
     words: Vec<FirstWord>,
     /// First words with more of the second: many names begin with words as common as "the".
@@ -64,7 +65,7 @@ impl Gate {
         // Fewer than two words a pattern: there is always a free slot.
         let slots = (patterns.len() * 2 + 1).next_power_of_two().max(64);
         let mut gate = Self {
-            filter: HashedSet::with_bits(slots * 32),
+            filter: Filter::new(),
             words: vec![FirstWord::default(); slots],
             seconds: HashedSet::with_bits(slots * 8),
             signs: Vec::new(),
@@ -115,8 +116,8 @@ impl Gate {
         if let Some(second) = second_of_pattern(rest) {
             least(&mut entry.longer);
             self.seconds.insert(key.and(Key::of_word(second)));
-            let second = Key::of_word(&second[..SECOND_MIN]);
-            ways_to_write(key, length, needs).for_each(|way| self.filter.insert(way.and(second)));
+            let both = Key::of_word(&[word, b" ", &second[..SECOND_MIN]].concat());
+            ways_to_write(both, length, needs).for_each(|way| self.filter.insert(way));
             return;
         }
         if rest.is_empty() && length <= Key::EXACT {
@@ -161,21 +162,15 @@ impl Gate {
         }
     }
 
-    /// Whether something may begin at the run of ASCII word bytes at `start..end` of `bytes`: a quick look that
-    /// refuses most words. `signs`: whether a sign beside the word may lift the case rule.
-    ///
-    /// It takes no branch that depends on the word: a guess gone wrong costs more than all of it.
+    /// A quick look that refuses most words: whether a pattern may begin with the word of `length` bytes that begins
+    /// with these eight, before a blank and a word in ASCII or where nothing goes on. It takes no branch: a guess gone
+    /// wrong costs more than all of it.
     #[inline(always)]
-    pub(super) fn passes(&self, bytes: &[u8], start: usize, end: usize, signs: bool) -> bool {
-        let (eight, after) = (first_eight(bytes, start), first_eight(bytes, end));
-        let length = end - start;
-        // Most common words are tickers in capitals: the word alone would pass in any case.
-        let word = Key::of_first(eight | REST_CASE_BITS, length);
-        let second = Key::of_first(after >> 8 | CASE_BITS, SECOND_MIN);
-        let [separator, next, ..] = after.to_le_bytes();
-        let odd = (after & 0x80_8080 != 0) | (separator <= b' ') & (next <= b' ');
-        let pair = (length >= PAIR_MIN) & !eight.to_le_bytes()[1].is_ascii_lowercase();
-        self.filter.holds(word) | self.filter.holds(word.and(second)) | odd | pair | signs
+    pub(super) fn passes(&self, eight: u64, length: usize) -> bool {
+        let cased = eight | REST_CASE_BITS;
+        let word = Key(cased & KEEP[length % KEEP.len()]);
+        let words = Key(cased & KEEP[(length + 1 + SECOND_MIN) % KEEP.len()]);
+        self.filter.holds(word) | self.filter.holds(words)
     }
 
     /// What to do at the run of ASCII word bytes at `start..end` of `bytes`; in `any_case` as if in capitals.
@@ -185,10 +180,9 @@ impl Gate {
             return Admission::Walk;
         }
         let eight = first_eight(bytes, start);
-        let key = Key::of_first(eight | CASE_BITS, word.len());
-        let lifted = any_case || lifts_case(bytes, start, end);
-        let capitals = if lifted { Capitals::All } else { written(eight, word.len()) };
-        if let Some(entry) = self.find(key, word.len()) {
+        if let Some(entry) = self.find(Key::of_first(eight | CASE_BITS, word.len()), word.len()) {
+            let lifted = any_case || lifts_case(bytes, start, end);
+            let capitals = if lifted { Capitals::All } else { written(eight, word.len()) };
             let admission = self.read(entry, capitals, rest);
             if admission != Admission::Refused {
                 return admission;
@@ -310,27 +304,83 @@ fn goes_on(rest: &[u8]) -> bool {
 
 /// A set of hashed words, one bit each. May hold a word that was never put in, never loses one.
 #[derive(Debug)]
-struct HashedSet(Vec<u64>);
+struct HashedSet {
+    bits: Vec<u64>,
+    /// Leaves of a hash as many bits as the set has.
+    shift: u32,
+}
 
 impl HashedSet {
+    /// `count`: a power of two, 64 at least.
     fn with_bits(count: usize) -> Self {
-        Self(vec![0; count.div_ceil(64)])
+        Self { bits: vec![0; count / 64], shift: u64::BITS - count.trailing_zeros() }
     }
 
     fn insert(&mut self, key: Key) {
-        let slot = key.slot(self.0.len() * 64);
-        self.0[slot / 64] |= 1 << (slot % 64);
+        let (at, bit) = self.place(key);
+        self.bits[at] |= bit;
     }
 
+    #[inline(always)]
     fn holds(&self, key: Key) -> bool {
-        let slot = key.slot(self.0.len() * 64);
-        self.0[slot / 64] & (1 << (slot % 64)) != 0
+        let (at, bit) = self.place(key);
+        self.bits[at] & bit != 0
+    }
+
+    /// Only the high bits of the product depend on all of the key.
+    #[inline(always)]
+    fn place(&self, key: Key) -> (usize, u64) {
+        let hash = key.0.wrapping_mul(Key::RATIO) >> self.shift;
+        (usize::try_from(hash >> 6).unwrap_or(0) & (self.bits.len() - 1), 1 << (hash & 63))
+    }
+}
+
+/// A [`HashedSet`] of fixed size: as many bits as leave room for other things in the nearest cache, some for each
+/// word of a catalog with thousands of assets.
+#[derive(Debug)]
+struct Filter(Box<[u64; 1 << (Self::BITS - 6)]>);
+
+impl Filter {
+    const BITS: u32 = 18;
+
+    fn new() -> Self {
+        Self(Box::new([0; 1 << (Self::BITS - 6)]))
+    }
+
+    fn insert(&mut self, key: Key) {
+        let (at, one, other) = Self::place(key);
+        self.0[at] |= 1 << one | 1 << other;
+    }
+
+    #[inline(always)]
+    fn holds(&self, key: Key) -> bool {
+        let (at, one, other) = Self::place(key);
+        self.0[at] >> one & self.0[at] >> other & 1 != 0
+    }
+
+    /// Only the high bits of the product depend on all of the key.
+    #[inline(always)]
+    fn place(key: Key) -> (usize, u32, u32) {
+        let hash = key.0.wrapping_mul(Key::RATIO);
+        let at = hash >> (u64::BITS - Self::BITS + 6);
+        (at as usize, (hash >> 40) as u32 & 63, (hash >> 34) as u32 & 63)
     }
 }
 
 /// Where a small letter differs from its capital, in eight bytes and in all of them but the first two.
 const CASE_BITS: u64 = 0x2020_2020_2020_2020;
 const REST_CASE_BITS: u64 = 0x2020_2020_2020_0000;
+
+/// Keeps the first bytes of eight, by how many; more than eight keep them all.
+const KEEP: [u64; 128] = {
+    let mut keep = [u64::MAX; 128];
+    let mut length = 0;
+    while length < 8 {
+        keep[length] = (1 << (8 * length)) - 1;
+        length += 1;
+    }
+    keep
+};
 
 /// The keys, with the case of their first two bytes, of a word that counts when written with the capitals that it
 /// `needs`.
@@ -367,11 +417,9 @@ impl Key {
     const EXACT: usize = 8;
     const RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
 
-    /// Of the word of `length` bytes, one at least, that begins with these eight bytes.
-    #[inline]
+    /// Of the word of `length` bytes that begins with these eight bytes.
     fn of_first(eight: u64, length: usize) -> Self {
-        let beyond = 64 - 8 * length.min(8);
-        Self(eight << beyond >> beyond)
+        Self(eight & KEEP[length.min(8)])
     }
 
     fn of_word(word: &[u8]) -> Self {

@@ -55,6 +55,8 @@ pub(super) struct Candidate<'l> {
     pub(super) claim: &'l Claim,
     pub(super) evidence: EvidenceSet,
     pub(super) score: i32,
+    /// Whether phrases were looked for.
+    searched: bool,
 }
 
 /// All places of a document, by field, then start, then length.
@@ -204,11 +206,12 @@ pub(super) fn add_negative_phrases(
         let text = fields[place.field].text;
         for candidate in &mut judged.candidates[place.candidates.clone()] {
             if !candidate.claim.phrases
-                || candidate.evidence.has(Evidence::NegativePhrase)
+                || candidate.searched
                 || least.is_some_and(|least| candidate.score < least)
             {
                 continue;
             }
+            candidate.searched = true;
             let capitals = in_capitals(&text[place.range.clone()], candidate.evidence);
             if lexicon.negatives(candidate.claim.token).hold(text, &place.range, capitals) {
                 candidate.evidence.add(Evidence::NegativePhrase);
@@ -244,7 +247,12 @@ fn collect<'l>(
                     seen.crypto_words.insert(hit.pattern);
                 }
                 above_d |= claim.class < Class::D;
-                judged.candidates.push(Candidate { claim, evidence: EvidenceSet::default(), score: 0 });
+                judged.candidates.push(Candidate {
+                    claim,
+                    evidence: EvidenceSet::default(),
+                    score: 0,
+                    searched: false,
+                });
             }
             Meaning::Blocker { index, case, written }
                 if hit.form == Form::Whole && case_holds(*case, written, surface) =>
@@ -302,7 +310,7 @@ fn contracts<'l>(
         judged.candidates.extend(claims.iter().map(|claim| {
             let mut evidence = EvidenceSet::default();
             evidence.add_if(Evidence::WrongChecksum, !checksum_holds);
-            Candidate { claim, evidence, score: 0 }
+            Candidate { claim, evidence, score: 0, searched: false }
         }));
         seen.crypto_words.insert(ADDRESS);
         let candidates = first..judged.candidates.len();

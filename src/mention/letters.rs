@@ -43,18 +43,30 @@ pub(super) fn needed(rule: CaseRule, text: &str) -> Capitals {
 /// `$near`, `#solana`, `sol/usdt`, `sol +2%`.
 pub(super) fn lifts_case(bytes: &[u8], start: usize, end: usize) -> bool {
     let before = start.checked_sub(1).map(|at| bytes[at]);
-    matches!(before, Some(b'$' | b'#' | b'/' | b'-' | b':'))
-        || matches!(
-            &bytes[end..],
-            [b'/' | b'-' | b':' | 0xE2, ..] | [b' ', b'+' | b'-' | b'(' | b'0'..=b'9' | 0xE2, ..]
-        )
+    before.is_some_and(|byte| joins(byte) || begins_tag(byte))
+        || match &bytes[end..] {
+            [b' ', next, ..] => begins_change(*next) || *next == 0xE2,
+            [next, ..] => joins(*next) || *next == 0xE2,
+            [] => false,
+        }
 }
 
-/// Whether a byte can lift the case rule from the byte before a word to the second one after it.
-#[inline]
-pub(super) fn may_lift(byte: u8) -> bool {
-    // Digits and signs from `#` to `:` stand together.
-    byte.wrapping_sub(b'#') <= b':' - b'#' && byte != b'.' && byte != b',' || byte >= 0x80
+/// Signs between the two sides of a pair, or between a market and its ticker.
+#[inline(always)]
+pub(super) fn joins(byte: u8) -> bool {
+    matches!(byte, b'/' | b'-' | b':')
+}
+
+/// Signs that make a tag of the word after them.
+#[inline(always)]
+pub(super) fn begins_tag(byte: u8) -> bool {
+    matches!(byte, b'#' | b'$')
+}
+
+/// What a change of price begins with.
+#[inline(always)]
+pub(super) fn begins_change(byte: u8) -> bool {
+    matches!(byte, b'+' | b'-' | b'(' | b'0'..=b'9')
 }
 
 /// Whether the letters of `surface` stand in a case that `rule` allows for `written`.

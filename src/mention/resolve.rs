@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use super::evidence::{Confidence, Evidence, Weights};
 use super::judge::{Candidate, FieldText, Judged, Place, add_negative_phrases};
 use super::lexicon::{Lexicon, Role};
-use super::together::is_within;
+use super::together::close_by;
 use crate::catalog::{Catalog, Category, Class, TokenIndex};
 
 /// What a place turned out to be.
@@ -219,11 +219,9 @@ fn lists(judged: &mut Judged<'_>, verdicts: &[Verdict], fields: &[FieldText<'_>]
     let mut listed = Vec::new();
     for (at, place) in judged.places.iter().enumerate() {
         let text = fields[place.field].text;
-        let later = judged.places[at + 1..].iter().zip(at + 1..).take(PLACES_ON);
-        for (other, other_at) in later.filter(|(other, _)| other.field == place.field) {
-            if !is_within(place.range.end, other.range.start, LIST_JOINT_MAX)
-                || !is_list_joint(&text[place.range.end..other.range.start])
-            {
+        for (other, other_at) in close_by(&judged.places, at, LIST_JOINT_MAX).zip(at + 1..).take(PLACES_ON) {
+            let joint = text.get(place.range.end..other.range.start);
+            if !joint.is_some_and(is_list_joint) {
                 continue;
             }
             for (from, to) in [(at, other_at), (other_at, at)] {

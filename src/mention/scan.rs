@@ -6,7 +6,7 @@
 use aho_corasick::Anchored;
 use aho_corasick::automaton::Automaton as _;
 
-use super::blocks::{Marks, SIZE};
+use super::blocks::{Block, SIZE, from_bit};
 use super::gate::Admission;
 use super::lexicon::Lexicon;
 use super::words::{self, CharClass, Folded, is_ascii_word};
@@ -42,59 +42,54 @@ pub(super) enum Form {
 pub(super) fn scan(lexicon: &Lexicon, text: &str, any_case: bool, hit: &mut dyn FnMut(Hit)) {
     let bytes = text.as_bytes();
     let mut base = 0;
-    // Everything before this is done; it lies in the block or beyond.
-    let mut from = 0;
     while base < bytes.len() {
-        let marks = Marks::at(bytes, base, &lexicon.gate.signs);
-        let words = words_that_pass(lexicon, bytes, base, &marks, any_case, !0 << (from - base));
+        let block = Block::at(bytes, base, &lexicon.gate.signs);
+        // Everything before this is done.
+        let mut done = base + block.length;
+        if block.length == 0 {
+            // A word longer than a block.
+            done = word_end(bytes, base);
+            ascii_word(lexicon, text, base, done, any_case, hit);
+        }
+        let words = words_that_pass(lexicon, &block, any_case);
         let signs = if lexicon.gate.signs_lead_words {
-            marks.signs & (marks.words >> 1 | 1 << (SIZE - 1))
+            block.signs & (block.words >> 1 | 1 << (SIZE - 1))
         } else {
-            marks.signs
+            block.signs
         };
-        let mut events = (words | marks.beyond | signs) & !0 << (from - base);
+        let mut events = (words | block.beyond | signs) & block.bits();
         while events != 0 {
             let bit = events.trailing_zeros() as usize;
             events &= events - 1;
             let at = base + bit;
             if words >> bit & 1 != 0 {
-                ascii_word(lexicon, text, at, word_end(bytes, at), any_case, hit);
-            } else if marks.beyond >> bit & 1 != 0 {
-                from = beyond_ascii(lexicon, text, at, any_case, hit);
-                events = if from < base + SIZE { events & !0 << (from - base) } else { 0 };
+                ascii_word(lexicon, text, at, at + block.word_length(bit), any_case, hit);
+            } else if block.beyond >> bit & 1 != 0 {
+                let from = beyond_ascii(lexicon, text, at, any_case, hit);
+                done = done.max(from);
+                events &= from_bit(from - base);
             } else if lexicon.gate.admits_sign(bytes, at) {
                 walk(lexicon, text, at, hit);
             }
         }
-        base = (base + SIZE).max(from / SIZE * SIZE);
-        from = from.max(base);
+        base = done;
     }
 }
 
-/// The words that start in a block, at the bits of `from`, and may begin a pattern.
+/// The words of a block that may begin a pattern.
 #[inline]
-fn words_that_pass(
-    lexicon: &Lexicon,
-    bytes: &[u8],
-    base: usize,
-    marks: &Marks,
-    any_case: bool,
-    from: u64,
-) -> u64 {
-    let in_word = base > 0 && is_ascii_word(bytes[base - 1]);
-    let mut starts = marks.words & !(marks.words << 1 | u64::from(in_word)) & from;
-    let (first_beside, last_beside) = marks.beside_lifting();
-    let mut words = 0;
+fn words_that_pass(lexicon: &Lexicon, block: &Block, any_case: bool) -> u64 {
+    let mut starts = block.words & !(block.words << 1) & block.bits();
+    if any_case {
+        return starts;
+    }
+    let mut words = (block.tagged | block.capitals) & starts;
     while starts != 0 {
         let bit = starts.trailing_zeros() as usize;
         starts &= starts - 1;
-        let mut end = bit + (marks.words >> bit).trailing_ones() as usize;
-        let signs = any_case | ((first_beside >> bit | last_beside >> (end - 1)) & 1 != 0);
-        if end == SIZE {
-            end = word_end(bytes, base + end) - base;
-        }
-        let passes = lexicon.gate.passes(bytes, base + bit, base + end, signs);
-        words |= u64::from(passes) << bit;
+        let length = block.word_length(bit);
+        let odd = block.odd >> (bit + length) & 1;
+        words |= (u64::from(lexicon.gate.passes(block.eight(bit), length)) | odd) << bit;
     }
     words
 }

@@ -356,6 +356,43 @@ fn look_of_line(before: &str, after: &str, title: bool) -> Look {
     }
 }
 
+/// What a character is in a line of words.
+#[derive(Clone, Copy, Debug)]
+struct InLine {
+    ends_word: bool,
+    letter: bool,
+    lower: bool,
+}
+
+impl InLine {
+    fn of(c: char) -> Self {
+        Self {
+            ends_word: words::class(c) == CharClass::Other && !words::is_apostrophe(c),
+            letter: c.is_alphabetic(),
+            lower: c.is_lowercase(),
+        }
+    }
+
+    const fn of_ascii(byte: u8) -> Self {
+        Self {
+            ends_word: !(byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'\''),
+            letter: byte.is_ascii_alphabetic(),
+            lower: byte.is_ascii_lowercase(),
+        }
+    }
+}
+
+/// The same for the ASCII range, of which most lines are.
+const IN_LINE: [InLine; 128] = {
+    let mut table = [InLine::of_ascii(0); 128];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = InLine::of_ascii(byte);
+        byte += 1;
+    }
+    table
+};
+
 /// How many words are written how.
 #[derive(Default)]
 struct WordsOfLine {
@@ -376,7 +413,8 @@ impl WordsOfLine {
         let mut first = ' ';
         let mut left = LINE_WINDOW;
         for c in chars.chain(['\n']) {
-            if words::class(c) == CharClass::Other && !words::is_apostrophe(c) {
+            let kind = if c.is_ascii() { IN_LINE[c as usize] } else { InLine::of(c) };
+            if kind.ends_word {
                 if length > 0 {
                     self.add(first, letters, lower);
                     left -= 1;
@@ -391,8 +429,8 @@ impl WordsOfLine {
                 first = c;
             }
             length += 1;
-            letters += usize::from(c.is_alphabetic());
-            lower |= c.is_lowercase();
+            letters += usize::from(kind.letter);
+            lower |= kind.lower;
         }
     }
 

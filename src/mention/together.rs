@@ -4,7 +4,7 @@
 //! Owns how they must stand to belong together. Never weighs what that is worth.
 
 use super::evidence::Evidence;
-use super::judge::{Candidate, FieldText, Judged};
+use super::judge::{Candidate, FieldText, Judged, Place};
 use super::lexicon::{Claim, Role};
 use crate::catalog::TokenIndex;
 
@@ -34,12 +34,12 @@ pub(super) fn with_two_surfaces(judged: &Judged<'_>) -> Vec<TokenIndex> {
 /// Marks both sides of "Name (SYM)", "SYM (Name)", "Name's SYM" and "Name SYM".
 pub(super) fn names_with_tickers(judged: &mut Judged<'_>, fields: &[FieldText<'_>]) {
     /// A name and its ticker are a few places apart: the parts of a long name lie between them.
-    const PLACES_BACK: usize = 16;
+    const PLACES_ON: usize = 16;
     let mut pairs = Vec::new();
-    for (at, later) in judged.places.iter().enumerate() {
-        let text = fields[later.field].text;
-        for earlier in judged.places[at.saturating_sub(PLACES_BACK)..at].iter() {
-            if earlier.field != later.field || !is_within(earlier.range.end, later.range.start, JOINT_MAX) {
+    for (at, earlier) in judged.places.iter().enumerate() {
+        let text = fields[earlier.field].text;
+        for later in close_by(&judged.places, at, JOINT_MAX).take(PLACES_ON) {
+            if later.range.start < earlier.range.end {
                 continue;
             }
             let Some(joint) = joint(&text[earlier.range.end..later.range.start]) else { continue };
@@ -81,6 +81,9 @@ pub(super) fn words_in_both_cases(judged: &mut Judged<'_>, fields: &[FieldText<'
         }
     }
     ways.sort_unstable();
+    if !ways.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1) {
+        return;
+    }
     for place in &judged.places {
         if [true, false].iter().all(|way| ways.binary_search(&(place.pattern, *way)).is_ok()) {
             marked.extend(place.candidates.clone());
@@ -94,9 +97,12 @@ pub(super) fn words_in_both_cases(judged: &mut Judged<'_>, fields: &[FieldText<'
 /// What joins a name and its ticker is no longer than this, in bytes.
 const JOINT_MAX: usize = 20;
 
-/// Whether `later` is at most `most` bytes after `earlier`. Asked before anything is sliced: few places are.
-pub(super) fn is_within(earlier: usize, later: usize, most: usize) -> bool {
-    later.checked_sub(earlier).is_some_and(|gap| gap <= most)
+/// The places after the one at `at` in its field that begin no further than `most` bytes behind its end; some of
+/// them before it.
+pub(super) fn close_by(places: &[Place], at: usize, most: usize) -> impl Iterator<Item = &Place> {
+    let Place { field, range, .. } = &places[at];
+    let to = range.end + most;
+    places[at + 1..].iter().take_while(move |later| later.field == *field && later.range.start <= to)
 }
 
 enum Joint {

@@ -173,7 +173,9 @@ mod tests {
             "é",
         ];
         for before in signs {
-            for after in signs {
+            for after in
+                signs.into_iter().filter(|after| !after.starts_with(|c: char| c.is_ascii_alphabetic()))
+            {
                 for lead in 50..70 {
                     let text = format!("{}{before} {before}near{after} word", " ".repeat(lead));
                     let bytes = text.as_bytes();

@@ -75,6 +75,8 @@ fn main() {
             offset_unit: OffsetUnit::Bytes,
             identity: Vec::new(),
             previous: None,
+            fill: false,
+            prepare: None,
             resume: false,
             tuning: Tuning { jobs, ..Tuning::default() },
         };

@@ -26,6 +26,8 @@ pub struct Tally {
     pub ambiguous: u64,
     /// Records set aside.
     pub set_aside: u64,
+    /// Articles of which a price could not be had yet, where going on with the run fills it in.
+    pub pending: u64,
     /// Articles of these that were taken from the output of an earlier run.
     pub kept: u64,
     /// Files of folders that were not read: their extension tells no format.
@@ -69,6 +71,11 @@ impl Tally {
         Self { timeline: timeline.then(BTreeMap::new), ..Self::default() }
     }
 
+    /// Nothing yet, of what this one counts.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.timeline.is_some())
+    }
+
     pub(super) fn record(&mut self, record: &Record, published_at: Option<Timestamp>) {
         self.articles += 1;
         self.ambiguous += record.ambiguous.iter().map(|one| one.spans.len() as u64).sum::<u64>();
@@ -110,6 +117,7 @@ impl Tally {
     pub(super) fn add(&mut self, next: Self) {
         self.articles += next.articles;
         self.kept += next.kept;
+        self.pending += next.pending;
         if self.currency.is_empty() {
             self.currency = next.currency;
         }

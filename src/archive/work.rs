@@ -13,6 +13,7 @@ use super::previous::Former;
 use super::run::Job;
 use super::tally::Tally;
 use crate::annotate::{ErrorRecord, Record, RecordError};
+use crate::market::quote::QuoteAnswer;
 use crate::mention::{Field, OffsetUnit, Place};
 
 /// A block as it leaves a worker.
@@ -117,6 +118,8 @@ fn answer<'b>(
                             return Err(previous.differs(&place(name, line)));
                         }
                         tally.record(&record, published_at);
+                        let mut quotes = record.mentions.iter().filter_map(|mention| mention.quote.as_ref());
+                        tally.pending += u64::from(job.fill && quotes.any(QuoteAnswer::is_awaited));
                         Ok(record)
                     }
                     (Some(Err(error)), _) => {

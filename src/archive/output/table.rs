@@ -102,7 +102,8 @@ impl Table {
             }
         }
         for mention in &record.mentions {
-            if let Some(reason) = mention.quote.as_ref().and_then(|quote| quote.reason.as_deref()) {
+            let unpriced = mention.quote.as_ref().filter(|quote| quote.price.is_none());
+            if let Some(reason) = unpriced.and_then(|quote| quote.reason.as_deref()) {
                 let name = mention.symbol.as_deref().unwrap_or(&mention.name);
                 let note = self.paint(DIM, &format!("{name}: no price, {reason}"));
                 writeln!(output, "{note}")?;

@@ -27,6 +27,8 @@ pub(super) struct Report {
     before: Option<u64>,
     bar: Option<ProgressBar>,
     read: u64,
+    /// What it does, if not tagging.
+    doing: &'static str,
 }
 
 impl Report {
@@ -34,7 +36,12 @@ impl Report {
     pub(super) fn new(quiet: bool, to_terminal: bool) -> Self {
         let now = Instant::now();
         let bar = (!quiet && !to_terminal && io::stderr().is_terminal()).then(ProgressBar::no_length);
-        Self { quiet: quiet || to_terminal, started: now, told: now, before: None, bar, read: 0 }
+        Self { quiet: quiet || to_terminal, started: now, told: now, before: None, bar, read: 0, doing: "" }
+    }
+
+    /// The same of something that comes before the tagging.
+    pub(super) fn of(self, doing: &'static str) -> Self {
+        Self { doing, ..self }
     }
 
     /// After each block.
@@ -79,7 +86,8 @@ impl Report {
     fn speed(&self, records: u64, set_aside: u64) -> String {
         let seconds = self.started.elapsed().as_secs_f64().max(0.001);
         format!(
-            "{} articles, {:.0} articles/s, {:.1} MB/s, {} set aside",
+            "{}{} articles, {:.0} articles/s, {:.1} MB/s, {} set aside",
+            self.doing,
             grouped(records),
             records as f64 / seconds,
             self.read as f64 / 1e6 / seconds,
@@ -87,18 +95,64 @@ impl Report {
         )
     }
 
-    /// At the end.
-    pub(super) fn finish(&self, tally: &Tally) {
+    /// Takes the bar away.
+    pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+
+    /// At the end.
+    pub(super) fn finish(&self, tally: &Tally) {
+        self.clear();
         if !self.quiet {
             tell(summary(tally, self.started.elapsed()).trim_end());
         }
     }
 }
 
-fn tell(text: &str) {
+/// Tells of calls that are made before the tagging begins.
+pub(super) struct Calls {
+    told: Instant,
+    all: u64,
+    quiet: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Calls {
+    /// `all`: how many are planned.
+    pub(super) fn new(quiet: bool, all: u64) -> Self {
+        let bar = (!quiet && all > 0 && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(all);
+            match ProgressStyle::with_template("{bar:30} {pos} of {len} calls for prices, {eta} left") {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        Self { told: Instant::now(), all, quiet, bar }
+    }
+
+    /// So many were made.
+    pub(super) fn tick(&mut self, made: u64) {
+        match &self.bar {
+            Some(bar) => bar.set_position(made),
+            None if !self.quiet && self.told.elapsed() >= LINE_EVERY => {
+                self.told = Instant::now();
+                tell(&format!("{} of {} calls for prices", grouped(made), grouped(self.all)));
+            }
+            None => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+pub(super) fn tell(text: &str) {
     // Nobody is left to tell if stderr is closed.
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -131,10 +185,14 @@ fn summary(tally: &Tally, time: Duration) -> String {
         let states = tally.prices.iter().map(|(state, count)| format!("{} {state}", grouped(*count)));
         text.push_str(&format!("  prices: {}\n", states.collect::<Vec<_>>().join(", ")));
     }
+    if tally.pending > 0 {
+        text.push_str(&format!("  {} wait for prices\n", counted(tally.pending, "article", "articles")));
+    }
     text
 }
 
-fn duration(duration: Duration) -> String {
+/// `12.3 s`, `4 min 05 s`, `3 h 20 min`.
+pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{:.1} s", duration.as_secs_f64()),

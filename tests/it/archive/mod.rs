@@ -42,6 +42,8 @@ fn job<'a>(inputs: &[&Path], format: OutputFormat, annotator: &'a dyn Annotator)
         offset_unit: OffsetUnit::Bytes,
         identity: Vec::new(),
         previous: None,
+        fill: false,
+        prepare: None,
         resume: false,
         tuning: Tuning { jobs: 2, block_bytes: 512, checkpoint_every: Duration::ZERO },
     }

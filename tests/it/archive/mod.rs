@@ -1,6 +1,7 @@
 //! Whole archives through the library: every format in and out, and going on after any end.
 
 mod formats;
+mod killed;
 mod previous;
 mod resume;
 

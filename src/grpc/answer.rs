@@ -95,8 +95,7 @@ fn quote(quote: pb::Quote) -> Result<QuoteAnswer, Unknown> {
         asked_at: quote.asked_at.map(instant).transpose()?,
         distance_s: quote.distance_s,
         change_since_pct: quote.change_since_pct,
-        // The wire does not carry it.
-        rate_as_of: None,
+        rate_as_of: quote.rate_as_of.map(instant).transpose()?,
     })
 }
 

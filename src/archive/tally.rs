@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::previous::KeptLine;
 use crate::annotate::{ErrorRecord, Record};
 
 /// Errors kept for the report.
@@ -82,15 +83,8 @@ impl Tally {
         let day = published_at.map(|at| at.to_string()[..10].to_owned());
         for mention in &record.mentions {
             let count = u64::from(mention.count);
-            self.mentions += count;
             let id = mention.token_id.as_ref().unwrap_or(&mention.name);
-            let token = self.tokens.entry(id.clone()).or_insert_with(|| TokenCount {
-                label: mention.symbol.clone().unwrap_or_else(|| mention.name.clone()),
-                name: mention.name.clone(),
-                ..TokenCount::default()
-            });
-            token.mentions += count;
-            token.articles += 1;
+            self.token(id, mention.symbol.as_deref(), &mention.name, count);
             if let Some(quote) = &mention.quote {
                 *self.prices.entry(quote.state.word().to_owned()).or_default() += 1;
                 if let Some(currency) = quote.currency.as_ref().filter(|_| self.currency.is_empty()) {
@@ -103,6 +97,31 @@ impl Tally {
                 let price = mention.quote.as_ref().and_then(|quote| quote.price.as_ref()?.parse().ok());
                 point.price = price.or(point.price);
             }
+        }
+    }
+
+    /// A record that is written as an earlier run wrote it.
+    pub(super) fn line(&mut self, line: &KeptLine<'_>) {
+        self.articles += 1;
+        self.kept += 1;
+        self.ambiguous += line.ambiguous;
+        for mention in &line.mentions {
+            let id = mention.token_id.as_ref().unwrap_or(&mention.name);
+            self.token(id, mention.symbol.as_deref(), &mention.name, mention.count.into());
+        }
+    }
+
+    fn token(&mut self, id: &str, symbol: Option<&str>, name: &str, count: u64) {
+        self.mentions += count;
+        // Most have been seen: no key is made for them.
+        if !self.tokens.contains_key(id) {
+            let label = symbol.unwrap_or(name).to_owned();
+            let token = TokenCount { label, name: name.to_owned(), ..TokenCount::default() };
+            self.tokens.insert(id.to_owned(), token);
+        }
+        if let Some(token) = self.tokens.get_mut(id) {
+            token.mentions += count;
+            token.articles += 1;
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Batch, Encoded, Encoder};
+use super::super::block::Outcome;
+use super::{Batch, Encoded, Encoder, misplaced_line};
 use crate::annotate::{ErrorRecord, Mention, Record};
 use crate::market::quote::{QuoteAnswer, QuoteState};
 
@@ -33,8 +34,9 @@ impl Encoder for Table {
                 out.push(b'\n');
             }
             match &answered.outcome {
-                Ok(record) => self.record(&mut out, record)?,
-                Err(error) => self.error(&mut out, error)?,
+                Outcome::Tagged(record) => self.record(&mut out, record)?,
+                Outcome::Kept(_) => return Err(misplaced_line()),
+                Outcome::SetAside(error) => self.error(&mut out, error)?,
             }
         }
         Ok(Encoded::Bytes(out))

@@ -230,7 +230,8 @@ struct Grouped<'d> {
 impl<'d> Grouped<'d> {
     fn new(detector: &'d Detector, kinds: &'d [Kind]) -> Self {
         let kinds = if kinds.is_empty() { &[Kind::Token][..] } else { kinds };
-        Self { detector, kinds, mentions: Vec::new(), index: HashMap::new() }
+        // Most articles name fewer.
+        Self { detector, kinds, mentions: Vec::with_capacity(16), index: HashMap::with_capacity(16) }
     }
 
     fn add(&mut self, meant: Meant, span: PlacedSpan) {

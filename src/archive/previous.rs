@@ -173,7 +173,8 @@ impl Previous<'_> {
         };
         let failed = |source| ArchiveError::Read { path: name.clone(), source };
         let source = entry.open(Arc::<AtomicU64>::default()).map_err(failed)?;
-        let mut lines = Lines { source: BufReader::with_capacity(1 << 16, source), name: name.clone() };
+        let mut lines =
+            Lines { source: BufReader::with_capacity(1 << 16, source), name: name.clone(), longest: 0 };
         for _ in 0..passed {
             lines.source.skip_until(b'\n').map_err(failed)?;
         }
@@ -192,12 +193,14 @@ fn value<'l, T: Deserialize<'l>>(text: &'l [u8]) -> Option<(T, &'l [u8])> {
 pub(super) struct Lines {
     source: BufReader<Box<dyn Read + Send>>,
     name: String,
+    /// Bytes of the most lines that were taken at once.
+    longest: usize,
 }
 
 impl Lines {
     /// The next `count` lines.
     pub(super) fn take(&mut self, count: usize) -> Result<Vec<u8>, ArchiveError> {
-        let mut lines = Vec::new();
+        let mut lines = Vec::with_capacity(self.longest);
         for _ in 0..count {
             let read = self.source.read_until(b'\n', &mut lines);
             if read.map_err(|source| self.failed(source))? == 0 {
@@ -207,6 +210,7 @@ impl Lines {
                 )));
             }
         }
+        self.longest = self.longest.max(lines.len());
         Ok(lines)
     }
 

@@ -80,13 +80,17 @@ impl Tally {
     pub(super) fn record(&mut self, record: &Record, published_at: Option<Timestamp>) {
         self.articles += 1;
         self.ambiguous += record.ambiguous.iter().map(|one| one.spans.len() as u64).sum::<u64>();
-        let day = published_at.map(|at| at.to_string()[..10].to_owned());
+        let day = published_at.filter(|_| self.timeline.is_some());
+        let day = day.map(|at| at.to_string()[..10].to_owned());
         for mention in &record.mentions {
             let count = u64::from(mention.count);
             let id = mention.token_id.as_ref().unwrap_or(&mention.name);
             self.token(id, mention.symbol.as_deref(), &mention.name, count);
             if let Some(quote) = &mention.quote {
-                *self.prices.entry(quote.state.word().to_owned()).or_default() += 1;
+                match self.prices.get_mut(quote.state.word()) {
+                    Some(prices) => *prices += 1,
+                    None => drop(self.prices.insert(quote.state.word().to_owned(), 1)),
+                }
                 if let Some(currency) = quote.currency.as_ref().filter(|_| self.currency.is_empty()) {
                     self.currency.clone_from(currency);
                 }
@@ -114,15 +118,14 @@ impl Tally {
     fn token(&mut self, id: &str, symbol: Option<&str>, name: &str, count: u64) {
         self.mentions += count;
         // Most have been seen: no key is made for them.
-        if !self.tokens.contains_key(id) {
-            let label = symbol.unwrap_or(name).to_owned();
-            let token = TokenCount { label, name: name.to_owned(), ..TokenCount::default() };
-            self.tokens.insert(id.to_owned(), token);
-        }
         if let Some(token) = self.tokens.get_mut(id) {
             token.mentions += count;
             token.articles += 1;
+            return;
         }
+        let label = symbol.unwrap_or(name).to_owned();
+        let token = TokenCount { label, name: name.to_owned(), mentions: count, articles: 1 };
+        self.tokens.insert(id.to_owned(), token);
     }
 
     pub(super) fn error(&mut self, error: &ErrorRecord) {
@@ -144,10 +147,13 @@ impl Tally {
         self.ambiguous += next.ambiguous;
         self.set_aside += next.set_aside;
         for (id, counted) in next.tokens {
-            let token = self.tokens.entry(id).or_default();
-            token.mentions += counted.mentions;
-            token.articles += counted.articles;
-            (token.label, token.name) = (counted.label, counted.name);
+            match self.tokens.get_mut(&id) {
+                Some(token) => {
+                    token.mentions += counted.mentions;
+                    token.articles += counted.articles;
+                }
+                None => drop(self.tokens.insert(id, counted)),
+            }
         }
         for (state, count) in next.prices {
             *self.prices.entry(state).or_default() += count;

@@ -11,7 +11,7 @@ pub(super) struct JsonLines;
 
 impl Encoder for JsonLines {
     fn encode(&self, batch: &Batch<'_>) -> io::Result<Encoded> {
-        let mut out = Vec::with_capacity(batch.answered.len() * 1024);
+        let mut out = Vec::with_capacity(batch.answered.len() * 4096);
         for answered in &batch.answered {
             match &answered.outcome {
                 Outcome::Tagged(record) => serde_json::to_writer(&mut out, record)?,

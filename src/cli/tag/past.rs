@@ -101,7 +101,9 @@ pub(super) fn fetch(
     if !args.quiet {
         super::report::tell(text(&cost).trim_end());
     }
-    quotes.fetch(&wanted, &mut |made| calls.tick(made));
+    if !cost.markets.is_empty() || cost.waiting > 0 {
+        quotes.fetch(&wanted, &mut |made| calls.tick(made));
+    }
     calls.clear();
     Ok(())
 }

@@ -3,14 +3,16 @@
 //! The serde types here are the record of `cointag tag`, the HTTP face and the library alike
 //! (schema: `docs/record.schema.json`). Never waits for a market: it reads one snapshot of the book.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::market::book::Snapshot;
 use crate::market::quote::QuoteAnswer;
-use crate::mention::{self, Ambiguity, Detection, Detector, Document, Field, Meant, Options};
+use crate::mention::{self, Ambiguity, Detector, Document, Field, Meant, Options};
 pub use crate::mention::{Kind, Place};
 
 /// Everything found in one document.
@@ -59,19 +61,39 @@ pub struct Mention {
 }
 
 /// A place of a mention in the text exactly as the caller sent it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(from = "FlatSpan")]
 pub struct PlacedSpan {
     /// Where.
-    #[serde(flatten)]
     pub place: Place,
     /// Calibrated probability that this place means the token.
     pub confidence: f64,
     /// What spoke for and against it.
-    pub evidence: Vec<String>,
+    pub evidence: Vec<Word>,
     /// CAIP-19 id of the token on its chain, where a contract address stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caip19: Option<String>,
+}
+
+/// A word for programs: one of ours, or one that was read.
+pub type Word = Cow<'static, str>;
+
+/// The fields of the place beside the others; a flattened struct would be written as a map of unknown length.
+impl Serialize for PlacedSpan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = 6 + usize::from(self.caip19.is_some());
+        let mut span = serializer.serialize_struct("PlacedSpan", fields)?;
+        let Place { field, start, end, surface } = &self.place;
+        span.serialize_field("field", field)?;
+        span.serialize_field("start", start)?;
+        span.serialize_field("end", end)?;
+        span.serialize_field("surface", surface)?;
+        span.serialize_field("confidence", &self.confidence)?;
+        span.serialize_field("evidence", &self.evidence)?;
+        if let Some(caip19) = &self.caip19 {
+            span.serialize_field("caip19", caip19)?;
+        }
+        span.end()
+    }
 }
 
 /// How a [`PlacedSpan`] is read: a flattened one would be held in between, field by field.
@@ -82,7 +104,7 @@ struct FlatSpan {
     end: u32,
     surface: String,
     confidence: f64,
-    evidence: Vec<String>,
+    evidence: Vec<Word>,
     #[serde(default)]
     caip19: Option<String>,
 }
@@ -124,7 +146,7 @@ pub struct Rejected {
     /// Calibrated probability that it means the token.
     pub confidence: f64,
     /// What spoke for and against it.
-    pub evidence: Vec<String>,
+    pub evidence: Vec<Word>,
     /// The decision in words.
     pub reason: String,
 }
@@ -157,12 +179,12 @@ pub fn annotate(
     quotes: Option<(&Snapshot, Timestamp)>,
 ) -> Record {
     let catalog = detector.catalog();
-    let detection = detector.detect(document, options);
+    let mention::Detection { found, shared: shared_places, turned_down } = detector.detect(document, options);
     let mut grouped = Grouped::new(detector, &options.kinds);
-    for found in &detection.found {
+    for found in found {
         grouped.add(found.meant, span(found));
     }
-    for shared in &detection.shared {
+    for shared in &shared_places {
         let owners = match options.ambiguity {
             Ambiguity::Drop => 0,
             Ambiguity::Best => 1,
@@ -174,7 +196,7 @@ pub fn annotate(
                 PlacedSpan {
                     place: shared.place.clone(),
                     confidence: confidence.fraction(),
-                    evidence: vec!["shared_symbol".to_owned()],
+                    evidence: vec![Cow::Borrowed("shared_symbol")],
                     caip19: None,
                 },
             );
@@ -192,8 +214,8 @@ pub fn annotate(
         catalog_version: catalog.version().to_owned(),
         detector_version: detector.version().to_owned(),
         mentions,
-        ambiguous: ambiguous(detector, &detection),
-        rejected: detection.turned_down.iter().map(|turned| rejected(detector, turned)).collect(),
+        ambiguous: ambiguous(detector, &shared_places),
+        rejected: turned_down.iter().map(|turned| rejected(detector, turned)).collect(),
     }
 }
 
@@ -208,7 +230,8 @@ struct Grouped<'d> {
 impl<'d> Grouped<'d> {
     fn new(detector: &'d Detector, kinds: &'d [Kind]) -> Self {
         let kinds = if kinds.is_empty() { &[Kind::Token][..] } else { kinds };
-        Self { detector, kinds, mentions: Vec::new(), index: HashMap::new() }
+        // Most articles name fewer.
+        Self { detector, kinds, mentions: Vec::with_capacity(16), index: HashMap::with_capacity(16) }
     }
 
     fn add(&mut self, meant: Meant, span: PlacedSpan) {
@@ -272,9 +295,9 @@ fn empty_mention(detector: &Detector, meant: Meant, kind: Kind) -> Mention {
 }
 
 /// Shared surfaces with the same owners are one entry.
-fn ambiguous(detector: &Detector, detection: &Detection) -> Vec<Ambiguous> {
+fn ambiguous(detector: &Detector, places: &[mention::Shared]) -> Vec<Ambiguous> {
     let mut entries: Vec<Ambiguous> = Vec::new();
-    for shared in &detection.shared {
+    for shared in places {
         let candidates: Vec<Candidate> = shared
             .owners
             .iter()
@@ -304,16 +327,19 @@ fn rejected(detector: &Detector, turned: &mention::Turned) -> Rejected {
         span: turned.place.clone(),
         token_id: Some(detector.catalog().asset(turned.token).id.clone()),
         confidence: turned.confidence.fraction(),
-        evidence: turned.evidence.names(),
+        evidence: words(turned.evidence),
         reason: turned.reason.clone(),
     }
 }
 
-fn span(found: &mention::Found) -> PlacedSpan {
-    PlacedSpan {
-        place: found.place.clone(),
-        confidence: found.confidence.fraction(),
-        evidence: found.evidence.names(),
-        caip19: found.caip19.clone(),
-    }
+fn span(found: mention::Found) -> PlacedSpan {
+    let mention::Found { place, confidence, evidence, caip19, .. } = found;
+    PlacedSpan { place, confidence: confidence.fraction(), evidence: words(evidence), caip19 }
+}
+
+fn words(evidence: mention::EvidenceSet) -> Vec<Word> {
+    // A place has several, and a list that grows is moved.
+    let mut words = Vec::with_capacity(8);
+    words.extend(evidence.iter().map(|evidence| Cow::Borrowed(evidence.name())));
+    words
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
+use super::previous::KeptLine;
 use crate::annotate::{ErrorRecord, Record, RecordError};
 use crate::mention::Document;
 
@@ -112,8 +113,17 @@ pub(super) struct Article {
 /// A record as answered: what the writers of formats see.
 #[derive(Debug)]
 pub(super) struct Answered<'b> {
-    pub(super) outcome: Result<Record, ErrorRecord>,
+    pub(super) outcome: Outcome<'b>,
     pub(super) carried: Carried<'b>,
+}
+
+/// What became of a record.
+#[derive(Debug)]
+pub(super) enum Outcome<'b> {
+    Tagged(Record),
+    /// It is written as an earlier run wrote it; only where the output is JSON Lines.
+    Kept(KeptLine<'b>),
+    SetAside(ErrorRecord),
 }
 
 /// The lines of `text`, each with its end.

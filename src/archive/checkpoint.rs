@@ -13,7 +13,7 @@ use super::block::Position;
 use super::tally::Tally;
 
 /// Changes when an older checkpoint could not be understood.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// How far a run has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub(super) struct Checkpoint {
     pub(super) rejected: u64,
     /// What was counted.
     pub(super) tally: Tally,
+    /// The output is whole, but so many of its articles wait for prices; this run writes it again with them.
+    pub(super) fills: Option<u64>,
     /// Everything is written; `assembled` tells whether the output was made from a spool.
     pub(super) done: Option<Done>,
 }
@@ -41,7 +43,14 @@ pub(super) struct Done {
 
 impl Checkpoint {
     pub(super) fn new(identity: Vec<(String, String)>, tally: Tally) -> Self {
-        Self { form: FORM, identity, position: Position::default(), part: 0, rejected: 0, tally, done: None }
+        let position = Position::default();
+        Self { form: FORM, identity, position, part: 0, rejected: 0, tally, fills: None, done: None }
+    }
+
+    /// One of a run that has not begun, and that fills what this one left pending.
+    pub(super) fn filling(&self) -> Self {
+        let new = Self::new(self.identity.clone(), self.tally.emptied());
+        Self { fills: Some(self.tally.pending), ..new }
     }
 
     /// Reads the checkpoint at `path`; `None`: there is none.

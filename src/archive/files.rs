@@ -24,6 +24,12 @@ pub fn rejected_path(output: &Path) -> PathBuf {
     beside(output, ".rejected")
 }
 
+/// Every file that a run which writes `output` has beside it at some time, and `output`.
+pub fn files_of_run(output: &Path) -> Vec<PathBuf> {
+    let own = ["", ".part", ".whole", ".checkpoint", ".checkpoint.new", ".rejected", ".rejected.part"];
+    own.iter().map(|extension| beside(output, extension)).collect()
+}
+
 /// Whether a run that was writing `output` was stopped and can be gone on with.
 pub fn is_unfinished(output: &Path) -> bool {
     Files::checkpoint_path(output).exists()
@@ -54,21 +60,17 @@ struct Appended {
 }
 
 impl Files {
-    /// The files that a run writing `output` has while it is not whole.
-    pub(super) fn own(output: &Path) -> Vec<PathBuf> {
-        let own = ["", ".part", ".whole", ".checkpoint", ".checkpoint.new", ".rejected", ".rejected.part"];
-        own.iter().map(|extension| beside(output, extension)).collect()
-    }
-
     pub(super) fn checkpoint_path(output: &Path) -> PathBuf {
         beside(output, ".checkpoint")
     }
 
-    /// Empty files.
-    pub(super) fn start(output: &Path) -> Result<Self, ArchiveError> {
+    /// Empty files, for the run that `checkpoint` begins.
+    pub(super) fn start(output: &Path, checkpoint: &Checkpoint) -> Result<Self, ArchiveError> {
         let mut files = Self::new(output);
-        // Until the first checkpoint nothing may speak of an earlier run.
-        remove(&Self::checkpoint_path(output))?;
+        // Until the first checkpoint nothing may speak of an earlier run, but of one whose output this one fills.
+        if checkpoint.fills.is_none() {
+            remove(&Self::checkpoint_path(output))?;
+        }
         remove(&files.rejected.path)?;
         files.part.open(0)?;
         Ok(files)
@@ -120,12 +122,27 @@ impl Files {
         checkpoint.save(&path).map_err(ArchiveError::write(&path))
     }
 
-    /// Makes the output and brings everything under its name.
+    /// Makes the output and brings everything under its name. One that would lack more prices than what is there
+    /// does not take its place.
     pub(super) fn finish(
         mut self,
         gather: &dyn Gather,
         checkpoint: &mut Checkpoint,
     ) -> Result<(), ArchiveError> {
+        let lacks_more = |before: &u64| checkpoint.tally.pending > *before && self.output.exists();
+        if let Some(before) = checkpoint.fills.filter(lacks_more) {
+            let now = checkpoint.tally.pending;
+            let path = Self::checkpoint_path(&self.output);
+            checkpoint.tally.pending = before;
+            checkpoint.filling().save(&path).map_err(ArchiveError::write(&path))?;
+            remove(&self.part.path)?;
+            remove(&self.rejected.path)?;
+            return Err(ArchiveError::Refused(format!(
+                "{} is left as it was: {before} of its articles wait for prices, and {now} would; is --state-dir, which \
+                 keeps past prices, another one or in use?",
+                self.output.display()
+            )));
+        }
         let whole_path = beside(&self.output, ".whole");
         let assembled = match &mut self.part.file {
             Some(part) => {
@@ -167,7 +184,11 @@ pub(super) fn put_in_place(output: &Path, checkpoint: &Checkpoint, done: Done) -
         // One of an earlier run would be taken for this one's.
         remove(&rejected)?;
     }
-    remove(&Files::checkpoint_path(output))
+    let path = Files::checkpoint_path(output);
+    if checkpoint.tally.pending > 0 {
+        return checkpoint.filling().save(&path).map_err(ArchiveError::write(&path));
+    }
+    remove(&path)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), ArchiveError> {

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 pub use block::{Carried, Cell};
 pub use compress::Compression;
 pub use fields::{Fields, Reading, Region};
-pub use files::{Destination, is_unfinished, rejected_path};
+pub use files::{Destination, files_of_run, is_unfinished, rejected_path};
 pub use input::InputFormat;
 pub use output::{OutputFormat, box_line, price_text, write_table};
 pub use previous::Previous;

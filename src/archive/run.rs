@@ -11,7 +11,7 @@ use super::block::{Block, Data, Position};
 use super::checkpoint::{Checkpoint, INPUTS};
 use super::compress::Compression;
 use super::fields::Reading;
-use super::files::{Destination, Files, put_in_place};
+use super::files::{Destination, Files, files_of_run, put_in_place};
 use super::input::{self, Format, Opened, Reader};
 use super::output::OutputFormat;
 use super::previous::{Lines, Previous};
@@ -40,6 +40,10 @@ pub struct Job<'a> {
     pub identity: Vec<(String, String)>,
     /// The output of an earlier run over the same input, to keep what has not changed.
     pub previous: Option<Previous<'a>>,
+    /// What waits for a price is filled in by going on with the run, once the price can be had.
+    pub fill: bool,
+    /// Called when all is ready and before the first record is read.
+    pub prepare: Option<&'a (dyn Fn() -> Result<(), ArchiveError> + Sync)>,
     /// Go on with the run that was writing the same output, if there is one.
     pub resume: bool,
     /// Speed and memory.
@@ -93,7 +97,7 @@ pub fn run(
         Destination::Stream(stream) => (None, Some(stream)),
     };
     if let Some(path) = &path {
-        job.inputs.except.extend(Files::own(path));
+        job.inputs.except.extend(files_of_run(path));
     } else if job.resume || job.format.needs_file() {
         let what = if job.resume { "--resume" } else { "Parquet" };
         return Err(ArchiveError::Refused(format!("{what} needs a file to write; give --output FILE")));
@@ -112,17 +116,38 @@ pub fn run(
     let mut checkpoint = start(&job, path.as_deref(), &survey)?;
     if let (Some(path), Some(done)) = (&path, checkpoint.done) {
         put_in_place(path, &checkpoint, done)?;
-        return Ok(checkpoint.tally);
+        if checkpoint.tally.pending == 0 {
+            return Ok(checkpoint.tally);
+        }
+        checkpoint = checkpoint.filling();
     }
-    checkpoint.tally.left_out = survey.left_out;
-    let opened = input::open(&survey, &job.reading, job.tuning.block_bytes, job.format.wants())?;
-    let sink = match (path, stream) {
-        (Some(path), _) if checkpoint.position == Position::default() => Sink::Files(Files::start(&path)?),
-        (Some(path), _) => Sink::Files(Files::resume(&path, &checkpoint)?),
-        (None, Some(stream)) => Sink::Stream(stream),
-        (None, None) => return Ok(checkpoint.tally),
+    let lacked = checkpoint.tally.pending;
+    let total = survey.bytes;
+    let open = |mut checkpoint: Checkpoint, stream| -> Result<_, ArchiveError> {
+        checkpoint.tally.left_out = survey.left_out;
+        let opened = input::open(&survey, &job.reading, job.tuning.block_bytes, job.format.wants())?;
+        let sink = match (&path, stream) {
+            (Some(path), _) if checkpoint.position == Position::default() => {
+                Sink::Files(Files::start(path, &checkpoint)?)
+            }
+            (Some(path), _) => Sink::Files(Files::resume(path, &checkpoint)?),
+            (None, Some(stream)) => Sink::Stream(stream),
+            (None, None) => Sink::Stream(Box::new(std::io::sink())),
+        };
+        Ok((Writing { checkpoint, sink, compression, total }, opened))
     };
-    Writing { checkpoint, sink, compression, total: survey.bytes }.run(&job, opened, watch)
+    let (writing, opened) = open(checkpoint, stream)?;
+    job.prepare.map_or(Ok(()), |prepare| prepare())?;
+    let tally = writing.run(&job, opened, watch)?;
+    // What an earlier run could not have yet is in its part of the output; it may be known by now.
+    let again = path.as_deref().filter(|_| lacked > 0 && tally.pending > 0);
+    match again.map(|path| Checkpoint::load(&Files::checkpoint_path(path))).transpose()?.flatten() {
+        Some(checkpoint) => {
+            let (writing, opened) = open(checkpoint, None)?;
+            writing.run(&job, opened, watch)
+        }
+        None => Ok(tally),
+    }
 }
 
 /// The checkpoint to go on from, or one of a run that has not begun.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::previous::KeptLine;
 use crate::annotate::{ErrorRecord, Record};
 
 /// Errors kept for the report.
@@ -26,6 +27,8 @@ pub struct Tally {
     pub ambiguous: u64,
     /// Records set aside.
     pub set_aside: u64,
+    /// Articles of which a price could not be had yet, where going on with the run fills it in.
+    pub pending: u64,
     /// Articles of these that were taken from the output of an earlier run.
     pub kept: u64,
     /// Files of folders that were not read: their extension tells no format.
@@ -69,23 +72,25 @@ impl Tally {
         Self { timeline: timeline.then(BTreeMap::new), ..Self::default() }
     }
 
+    /// Nothing yet, of what this one counts.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.timeline.is_some())
+    }
+
     pub(super) fn record(&mut self, record: &Record, published_at: Option<Timestamp>) {
         self.articles += 1;
         self.ambiguous += record.ambiguous.iter().map(|one| one.spans.len() as u64).sum::<u64>();
-        let day = published_at.map(|at| at.to_string()[..10].to_owned());
+        let day = published_at.filter(|_| self.timeline.is_some());
+        let day = day.map(|at| at.to_string()[..10].to_owned());
         for mention in &record.mentions {
             let count = u64::from(mention.count);
-            self.mentions += count;
             let id = mention.token_id.as_ref().unwrap_or(&mention.name);
-            let token = self.tokens.entry(id.clone()).or_insert_with(|| TokenCount {
-                label: mention.symbol.clone().unwrap_or_else(|| mention.name.clone()),
-                name: mention.name.clone(),
-                ..TokenCount::default()
-            });
-            token.mentions += count;
-            token.articles += 1;
+            self.token(id, mention.symbol.as_deref(), &mention.name, count);
             if let Some(quote) = &mention.quote {
-                *self.prices.entry(quote.state.word().to_owned()).or_default() += 1;
+                match self.prices.get_mut(quote.state.word()) {
+                    Some(prices) => *prices += 1,
+                    None => drop(self.prices.insert(quote.state.word().to_owned(), 1)),
+                }
                 if let Some(currency) = quote.currency.as_ref().filter(|_| self.currency.is_empty()) {
                     self.currency.clone_from(currency);
                 }
@@ -99,6 +104,30 @@ impl Tally {
         }
     }
 
+    /// A record that is written as an earlier run wrote it.
+    pub(super) fn line(&mut self, line: &KeptLine<'_>) {
+        self.articles += 1;
+        self.kept += 1;
+        self.ambiguous += line.ambiguous;
+        for mention in &line.mentions {
+            let id = mention.token_id.as_ref().unwrap_or(&mention.name);
+            self.token(id, mention.symbol.as_deref(), &mention.name, mention.count.into());
+        }
+    }
+
+    fn token(&mut self, id: &str, symbol: Option<&str>, name: &str, count: u64) {
+        self.mentions += count;
+        // Most have been seen: no key is made for them.
+        if let Some(token) = self.tokens.get_mut(id) {
+            token.mentions += count;
+            token.articles += 1;
+            return;
+        }
+        let label = symbol.unwrap_or(name).to_owned();
+        let token = TokenCount { label, name: name.to_owned(), mentions: count, articles: 1 };
+        self.tokens.insert(id.to_owned(), token);
+    }
+
     pub(super) fn error(&mut self, error: &ErrorRecord) {
         self.set_aside += 1;
         if self.faults.len() < FAULTS_MAX {
@@ -110,6 +139,7 @@ impl Tally {
     pub(super) fn add(&mut self, next: Self) {
         self.articles += next.articles;
         self.kept += next.kept;
+        self.pending += next.pending;
         if self.currency.is_empty() {
             self.currency = next.currency;
         }
@@ -117,10 +147,13 @@ impl Tally {
         self.ambiguous += next.ambiguous;
         self.set_aside += next.set_aside;
         for (id, counted) in next.tokens {
-            let token = self.tokens.entry(id).or_default();
-            token.mentions += counted.mentions;
-            token.articles += counted.articles;
-            (token.label, token.name) = (counted.label, counted.name);
+            match self.tokens.get_mut(&id) {
+                Some(token) => {
+                    token.mentions += counted.mentions;
+                    token.articles += counted.articles;
+                }
+                None => drop(self.tokens.insert(id, counted)),
+            }
         }
         for (state, count) in next.prices {
             *self.prices.entry(state).or_default() += count;

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::ArchiveError;
-use super::block::{Answered, Article, Block, Data, Parsed, Position, bad, lines, place};
+use super::block::{Answered, Article, Block, Data, Outcome, Parsed, Position, bad, lines, place};
 use super::compress::Compression;
 use super::input::Format;
 use super::output::{Batch, Encoded, Encoder, OutputFormat};
@@ -13,6 +13,7 @@ use super::previous::Former;
 use super::run::Job;
 use super::tally::Tally;
 use crate::annotate::{ErrorRecord, Record, RecordError};
+use crate::market::quote::QuoteAnswer;
 use crate::mention::{Field, OffsetUnit, Place};
 
 /// A block as it leaves a worker.
@@ -41,13 +42,16 @@ pub(super) fn work(
             if error.is_some() {
                 end_line(&mut rejects);
             }
-            let lost = |error: &ErrorRecord| Answered { outcome: Err(error.clone()), carried: Vec::new() };
+            let lost = |error: &ErrorRecord| Answered {
+                outcome: Outcome::SetAside(error.clone()),
+                carried: Vec::new(),
+            };
             error.iter().map(lost).collect()
         }
         _ => answer(job, format, block, &mut tally, &mut rejects)?,
     };
     for answered in &answered {
-        if let Err(error) = &answered.outcome {
+        if let Outcome::SetAside(error) = &answered.outcome {
             tally.error(error);
         }
     }
@@ -78,11 +82,14 @@ fn answer<'b>(
         let kept = match article {
             Ok(Article { document, before }) => {
                 let former = match (&job.previous, line_before) {
-                    (Some(previous), Some(line)) => previous.judge(line, &document, number)?,
+                    (Some(previous), Some(line)) => {
+                        let verbatim = (job.format == OutputFormat::JsonLines).then_some(&carried);
+                        previous.judge(line, &document, verbatim, number)?
+                    }
                     _ => Former::Outdated,
                 };
                 let (id, published_at) = (document.id.clone(), document.published_at);
-                if !matches!(former, Former::Kept(_)) {
+                if matches!(former, Former::Compared(_) | Former::Outdated) {
                     documents.push(document);
                 }
                 Ok(Sent { id, published_at, before, former })
@@ -100,11 +107,15 @@ fn answer<'b>(
     let mut answered = Vec::with_capacity(left.len());
     for (index, (sent, carried, raw, line)) in left.into_iter().enumerate() {
         let outcome = match sent {
-            Err(error) => Err(error),
+            Err(error) => Outcome::SetAside(error),
+            Ok(Sent { former: Former::Line(line), .. }) => {
+                tally.line(&line);
+                Outcome::Kept(line)
+            }
             Ok(Sent { former: Former::Kept(record), published_at, .. }) => {
                 tally.kept += 1;
                 tally.record(&record, published_at);
-                Ok(*record)
+                Outcome::Tagged(*record)
             }
             Ok(Sent { id, published_at, before, former }) => {
                 let name = if line == 0 { id.as_deref().unwrap_or(&block.name) } else { &block.name };
@@ -117,19 +128,22 @@ fn answer<'b>(
                             return Err(previous.differs(&place(name, line)));
                         }
                         tally.record(&record, published_at);
-                        Ok(record)
+                        let mut quotes = record.mentions.iter().filter_map(|mention| mention.quote.as_ref());
+                        tally.pending += u64::from(job.fill && quotes.any(QuoteAnswer::is_awaited));
+                        Outcome::Tagged(record)
                     }
                     (Some(Err(error)), _) => {
                         let place = if error.place.is_empty() { place(name, line) } else { error.place };
-                        Err(ErrorRecord { id, error: RecordError { place, ..error } })
+                        Outcome::SetAside(ErrorRecord { id, error: RecordError { place, ..error } })
                     }
                     (None, _) => {
-                        Err(bad(id.clone(), "internal", "was not answered".to_owned(), place(name, line)))
+                        let message = "was not answered".to_owned();
+                        Outcome::SetAside(bad(id.clone(), "internal", message, place(name, line)))
                     }
                 }
             }
         };
-        if outcome.is_err() {
+        if matches!(outcome, Outcome::SetAside(_)) {
             match raw {
                 Some(raw) => rejects.extend_from_slice(&raw),
                 None => rejects.extend(format.raw(block, index)),
@@ -144,11 +158,11 @@ fn answer<'b>(
 }
 
 /// A record whose document is on its way.
-struct Sent {
+struct Sent<'b> {
     id: Option<String>,
     published_at: Option<Timestamp>,
     before: String,
-    former: Former,
+    former: Former<'b>,
 }
 
 /// What is set aside next begins a line of its own.

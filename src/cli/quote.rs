@@ -197,7 +197,8 @@ pub(super) fn table(items: &[QuoteItem], past: bool) -> String {
 }
 
 fn origin(quote: &QuoteAnswer) -> String {
-    match (&quote.reason, &quote.source, quote.state) {
+    let reason = quote.reason.as_ref().filter(|_| quote.price.is_none());
+    match (reason, &quote.source, quote.state) {
         (Some(reason), ..) => reason.clone(),
         (None, Some(source), QuoteState::Fresh) => source.clone(),
         (None, Some(source), QuoteState::Historical) => {

@@ -2,6 +2,8 @@
 //!
 //! Owns nothing but the renaming. What this version does not know is an error, never a guess.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::convert::kind_of;
@@ -33,6 +35,7 @@ pub(super) fn record(answer: pb::TagResponse) -> Result<Record, Unknown> {
         rejected: all(rejected, |one| {
             let pb::Rejected { span, token_id, confidence, evidence, reason } = one;
             let span = place(span.ok_or(Unknown("span"))?)?;
+            let evidence = evidence.into_iter().map(Cow::Owned).collect();
             Ok(Rejected { span, token_id, confidence, evidence, reason })
         })?,
     })
@@ -49,8 +52,8 @@ fn mention(mention: pb::Mention) -> Result<Mention, Unknown> {
         count: mention.count,
         in_title: mention.in_title,
         spans: all(mention.spans, |span| {
-            let (confidence, evidence) = (span.confidence.unwrap_or_default(), span.evidence.clone());
-            let caip19 = span.caip19.clone();
+            let (confidence, caip19) = (span.confidence.unwrap_or_default(), span.caip19.clone());
+            let evidence = span.evidence.iter().cloned().map(Cow::Owned).collect();
             Ok(PlacedSpan { place: place(span)?, confidence, evidence, caip19 })
         })?,
         quote: mention.quote.map(quote).transpose()?,
@@ -95,8 +98,7 @@ fn quote(quote: pb::Quote) -> Result<QuoteAnswer, Unknown> {
         asked_at: quote.asked_at.map(instant).transpose()?,
         distance_s: quote.distance_s,
         change_since_pct: quote.change_since_pct,
-        // The wire does not carry it.
-        rate_as_of: None,
+        rate_as_of: quote.rate_as_of.map(instant).transpose()?,
     })
 }
 

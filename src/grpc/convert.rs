@@ -1,5 +1,7 @@
 //! Messages to and from the types of [`crate::api`]. Nothing is decided here, only renamed.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::pb;
@@ -254,7 +256,7 @@ impl From<PlacedSpan> for pb::Span {
     fn from(span: PlacedSpan) -> Self {
         Self {
             confidence: Some(span.confidence),
-            evidence: span.evidence,
+            evidence: span.evidence.into_iter().map(Cow::into_owned).collect(),
             caip19: span.caip19,
             ..span.place.into()
         }
@@ -277,6 +279,7 @@ impl From<Candidate> for pb::Candidate {
 impl From<Rejected> for pb::Rejected {
     fn from(rejected: Rejected) -> Self {
         let Rejected { span, token_id, confidence, evidence, reason } = rejected;
+        let evidence = evidence.into_iter().map(Cow::into_owned).collect();
         Self { span: Some(span.into()), token_id, confidence, evidence, reason }
     }
 }

@@ -62,6 +62,8 @@ pub struct Versions {
     pub detector: String,
     /// Its longest document, in bytes of all texts together.
     pub document_bytes_max: u32,
+    /// How long it lets a caller wait for prices.
+    pub quote_wait_max: Duration,
 }
 
 impl TagClient {
@@ -90,7 +92,12 @@ impl TagClient {
             channel,
             key,
             options: tag_options(options, quotes, currency),
-            versions: Versions { catalog: String::new(), detector: String::new(), document_bytes_max: 0 },
+            versions: Versions {
+                catalog: String::new(),
+                detector: String::new(),
+                document_bytes_max: 0,
+                quote_wait_max: Duration::ZERO,
+            },
             patience: PATIENCE,
         };
         let asked = pb::server_service_client::ServerServiceClient::new(client.channel.clone())
@@ -100,9 +107,20 @@ impl TagClient {
         client.versions = Versions {
             catalog: info.catalog_version,
             detector: info.detector_version,
-            document_bytes_max: info.limits.map_or(u32::MAX, |limits| limits.document_bytes_max),
+            document_bytes_max: info.limits.as_ref().map_or(u32::MAX, |limits| limits.document_bytes_max),
+            quote_wait_max: info
+                .limits
+                .map_or(Duration::ZERO, |limits| Duration::from_millis(limits.quote_wait_max_ms.into())),
         };
         Ok(client)
+    }
+
+    /// The same, waiting for the prices of each document as long as the server lets it.
+    pub fn waiting(&self) -> Self {
+        let mut waiting = self.clone();
+        let most = self.versions.quote_wait_max.as_millis();
+        waiting.options.quote_wait_ms = u32::try_from(most).unwrap_or(u32::MAX);
+        waiting
     }
 
     /// What its answers depend on.

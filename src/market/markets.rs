@@ -141,11 +141,7 @@ impl Markets {
     pub fn spawn(&self, stop: CancellationToken) -> JoinHandle<()> {
         let (shared, history, rates) = (Arc::clone(&self.shared), self.history.clone(), self.rates.clone());
         let stream = self.stream.clone();
-        if let Some(path) = &self.state_dir
-            && shared.state.set(StateDir::open(path)).is_ok()
-        {
-            self.restore();
-        }
+        self.recall();
         self.rates.reserve();
         tokio::spawn(async move {
             let mut loops = JoinSet::new();
@@ -164,6 +160,15 @@ impl Markets {
             }
             shared.save_all().await;
         })
+    }
+
+    /// Takes the state directory and goes on from what it holds, without asking anybody.
+    pub fn recall(&self) {
+        if let Some(path) = &self.state_dir
+            && self.shared.state.set(StateDir::open(path)).is_ok()
+        {
+            self.restore();
+        }
     }
 
     /// The newest book; read it once per article. Never waits.

@@ -190,6 +190,21 @@ impl Pace {
         self.month.calls(time)
     }
 
+    /// Calls that this calendar month still allows; `None`: it allows any number.
+    pub(super) fn left_this_month(&self, time: Timestamp) -> Option<u32> {
+        Some(self.calls_per_month?.saturating_sub(self.month.calls(time)))
+    }
+
+    /// Time between two calls in the long run, if there are no others.
+    pub(super) fn interval(&self) -> Duration {
+        self.slowed(self.gap).max(self.spread)
+    }
+
+    /// Time between two calls for something else than prices of now, in the long run.
+    pub(super) fn interval_beside(&self) -> Duration {
+        self.slowed(self.gap).max(self.spread * 2)
+    }
+
     /// The regular round.
     pub(super) fn every(&self) -> Duration {
         self.slowed(self.every)

@@ -35,7 +35,7 @@ pub enum QuoteState {
     Stale,
     /// Older still: the price is withheld, its time is told.
     Expired,
-    /// The first ask is under way.
+    /// The first ask is under way; of the past also: it could not be had yet.
     Pending,
     /// No enabled source has an id for the token.
     Unlisted,
@@ -52,7 +52,7 @@ pub enum QuoteState {
 pub struct QuoteAnswer {
     /// How it stands.
     pub state: QuoteState,
-    /// Why there is no price.
+    /// Why there is no price, or of the past why its change over 24 hours is not known yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Plain decimal text, never an exponent.
@@ -106,6 +106,16 @@ impl QuoteState {
 }
 
 impl QuoteAnswer {
+    /// Whether more may be known later: a price that is not here yet, or one of the past whose change over 24 hours
+    /// is not.
+    pub fn is_awaited(&self) -> bool {
+        match self.state {
+            QuoteState::Pending => true,
+            QuoteState::Historical => self.reason.is_some(),
+            _ => false,
+        }
+    }
+
     /// An answer without a price.
     pub fn without_price(state: QuoteState, reason: impl Into<String>) -> Self {
         Self {

@@ -225,6 +225,14 @@ impl Shared {
         Ok(())
     }
 
+    /// Time between two calls to `market` for something else than prices of now, and how many its month still allows.
+    /// `None`: it prices nothing now.
+    pub(super) fn budget_beside(&self, market: &str) -> Option<(Duration, Option<u32>)> {
+        let place = self.sources.iter().position(|source| source.configured.entry.name == market)?;
+        let pace = &self.lock().planner.ledger.accounts[place].pace;
+        Some((pace.interval_beside(), pace.left_this_month(self.clock.now())))
+    }
+
     /// Why `market` cannot be called for something else than prices of now, if it is resting from what its calls for
     /// those came to, and until when; `None` as a time: it failed several times in a row, do not wait for it.
     pub(super) fn rests(&self, market: &str) -> Option<(String, Option<Duration>)> {

@@ -4,8 +4,9 @@ use std::io;
 
 use serde::Serialize;
 
+use super::super::block::Outcome;
 use super::columns::Columns;
-use super::{Batch, Encoded, Encoder};
+use super::{Batch, Encoded, Encoder, misplaced_line};
 use crate::annotate::Record;
 
 const HEAD: &[&str] = &[
@@ -45,7 +46,7 @@ impl Encoder for Csv {
         let mut writer = csv::Writer::from_writer(Vec::new());
         for answered in &batch.answered {
             match &answered.outcome {
-                Ok(record) => {
+                Outcome::Tagged(record) => {
                     writer.write_field(record.id.as_deref().unwrap_or_default())?;
                     writer.write_field(tokens(record))?;
                     writer.write_field(list(&record.mentions)?)?;
@@ -57,7 +58,8 @@ impl Encoder for Csv {
                         writer.write_field("")?;
                     }
                 }
-                Err(error) => {
+                Outcome::Kept(_) => return Err(misplaced_line()),
+                Outcome::SetAside(error) => {
                     writer.write_field(error.id.as_deref().unwrap_or_default())?;
                     for _ in 0..6 {
                         writer.write_field("")?;

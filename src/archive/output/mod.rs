@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use arrow_array::RecordBatch;
 
 pub(super) use columns::{Column, ColumnKind, Columns};
+pub(super) use jsonl::end_line;
 pub use table::{box_line, price_text, write_table};
 
 use super::block::Answered;
@@ -158,6 +159,11 @@ impl Gather for Append {
     fn finish(&mut self) -> io::Result<Vec<u8>> {
         Ok(Vec::new())
     }
+}
+
+/// A line of JSON Lines where a record belongs.
+fn misplaced_line() -> io::Error {
+    io::Error::other("a line where a record belongs")
 }
 
 impl Encoded {

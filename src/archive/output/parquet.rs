@@ -20,9 +20,9 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use serde::Serialize;
 
-use super::super::block::{Answered, Cell};
+use super::super::block::{Answered, Cell, Outcome};
 use super::columns::{ColumnKind, Columns};
-use super::{Batch, Encoded, Encoder, Gather};
+use super::{Batch, Encoded, Encoder, Gather, misplaced_line};
 use crate::annotate::{Ambiguous, Mention, RecordError, Rejected};
 
 /// Rows of one batch at most.
@@ -54,7 +54,7 @@ impl Parquet {
             .with_batch_size(answered.len())
             .build_decoder()
             .map_err(invalid)?;
-        let own: Vec<Row<'_>> = answered.iter().map(Row::new).collect();
+        let own = answered.iter().map(Row::new).collect::<io::Result<Vec<Row<'_>>>>()?;
         decoder.serialize(&own).map_err(invalid)?;
         let own = decoder.flush().map_err(invalid)?;
         let mut arrays: Vec<ArrayRef> = own.map(|own| own.columns().to_vec()).unwrap_or_default();
@@ -159,9 +159,9 @@ struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    fn new(answered: &'r Answered<'_>) -> Self {
-        match &answered.outcome {
-            Ok(record) => Self {
+    fn new(answered: &'r Answered<'_>) -> io::Result<Self> {
+        Ok(match &answered.outcome {
+            Outcome::Tagged(record) => Self {
                 id: record.id.as_deref(),
                 catalog_version: Some(&record.catalog_version),
                 detector_version: Some(&record.detector_version),
@@ -170,7 +170,8 @@ impl<'r> Row<'r> {
                 rejected: Some(&record.rejected),
                 error: None,
             },
-            Err(error) => Self {
+            Outcome::Kept(_) => return Err(misplaced_line()),
+            Outcome::SetAside(error) => Self {
                 id: error.id.as_deref(),
                 catalog_version: None,
                 detector_version: None,
@@ -179,7 +180,7 @@ impl<'r> Row<'r> {
                 rejected: None,
                 error: Some(&error.error),
             },
-        }
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Batch, Encoded, Encoder};
+use super::super::block::Outcome;
+use super::{Batch, Encoded, Encoder, misplaced_line};
 use crate::annotate::{ErrorRecord, Mention, Record};
 use crate::market::quote::{QuoteAnswer, QuoteState};
 
@@ -33,8 +34,9 @@ impl Encoder for Table {
                 out.push(b'\n');
             }
             match &answered.outcome {
-                Ok(record) => self.record(&mut out, record)?,
-                Err(error) => self.error(&mut out, error)?,
+                Outcome::Tagged(record) => self.record(&mut out, record)?,
+                Outcome::Kept(_) => return Err(misplaced_line()),
+                Outcome::SetAside(error) => self.error(&mut out, error)?,
             }
         }
         Ok(Encoded::Bytes(out))
@@ -102,7 +104,8 @@ impl Table {
             }
         }
         for mention in &record.mentions {
-            if let Some(reason) = mention.quote.as_ref().and_then(|quote| quote.reason.as_deref()) {
+            let unpriced = mention.quote.as_ref().filter(|quote| quote.price.is_none());
+            if let Some(reason) = unpriced.and_then(|quote| quote.reason.as_deref()) {
                 let name = mention.symbol.as_deref().unwrap_or(&mention.name);
                 let note = self.paint(DIM, &format!("{name}: no price, {reason}"));
                 writeln!(output, "{note}")?;

@@ -5,6 +5,7 @@
 mod before;
 mod local;
 mod options;
+mod past;
 mod remote;
 mod report;
 
@@ -62,27 +63,70 @@ fn tag(global: &Global, args: &TagArgs) -> Result<u64, ArchiveError> {
         let (catalog, detector) = (versions.catalog.clone(), versions.detector.clone());
         return match source {
             Source::Words(words) => answer_words(args, |document| one(&remote, document), words),
-            Source::Files(inputs) => tag_files(&remote, (catalog, detector), None, inputs, quotes, args),
+            Source::Files(inputs) => {
+                let way = Way { before: None, prepare: None, ahead: false };
+                tag_files(&remote, (catalog, detector), &way, inputs, quotes, args)
+            }
         };
+    }
+    if args.plan && (words || quotes != QuotesArg::Published) {
+        return Err(refused("--plan tells what past prices cost; give files and --quotes published"));
     }
     let detector = Detector::new(config.catalog.load().map_err(refused)?);
     let live = match quotes {
         QuotesArg::None => None,
         QuotesArg::Live | QuotesArg::Published => {
-            Some(LiveQuotes::start(&detector, &config, &args.currency).map_err(refused)?)
+            Some(LiveQuotes::start(&detector, &config, &args.currency, args.plan).map_err(refused)?)
         }
     };
     let versions = (detector.catalog().version().to_owned(), detector.version().to_owned());
     let (published, currency) = (quotes == QuotesArg::Published, args.currency.clone());
-    let local = Local { detector, options, context, quotes: live, published, currency };
+    // What is read twice can be looked through for prices first.
+    let ahead = published && !args.inputs.iter().any(|input| input == "-");
+    let local = Local { detector, options, context, quotes: live, published, ahead, currency };
     match source {
         Source::Words(words) => answer_words(args, |document| Ok(local.priced(&document)), words),
         Source::Files(inputs) => {
+            if let (true, Some(quotes)) = (args.plan, &local.quotes) {
+                return tell_plan(&local, quotes, &inputs, args);
+            }
             local.prepare();
             let before = Before::new(args, quotes, local.detector.catalog())?;
-            tag_files(&local, versions, before.as_ref(), inputs, quotes, args)
+            let to_terminal = to_terminal(args);
+            let fetch = |quotes: &LiveQuotes| past::fetch(&local, quotes, &inputs, args, to_terminal);
+            let prepare = || local.quotes.as_ref().filter(|_| ahead).map_or(Ok(()), fetch);
+            let way = Way { before: before.as_ref(), prepare: Some(&prepare), ahead };
+            tag_files(&local, versions, &way, inputs.clone(), quotes, args)
         }
     }
+}
+
+/// Whether the output itself goes to the terminal, and nothing may come between.
+fn to_terminal(args: &TagArgs) -> bool {
+    args.output.is_none() && io::stdout().is_terminal()
+}
+
+/// What `--plan` asks for.
+fn tell_plan(
+    local: &Local,
+    quotes: &LiveQuotes,
+    inputs: &Inputs,
+    args: &TagArgs,
+) -> Result<u64, ArchiveError> {
+    let report = Report::new(args.quiet, false).of("looking for prices to fetch: ");
+    let wanted = past::wanted(local, quotes, inputs, args, report)?;
+    let text = past::text(&quotes.history().cost(&wanted));
+    let written = io::stdout().lock().write_all(text.as_bytes());
+    written.map_err(|source| ArchiveError::Write { path: PathBuf::from("-"), source })?;
+    Ok(0)
+}
+
+/// How an archive is gone through.
+struct Way<'w> {
+    before: Option<&'w Before>,
+    prepare: Option<&'w (dyn Fn() -> Result<(), ArchiveError> + Sync)>,
+    /// What it asks of markets is known before the first record is read.
+    ahead: bool,
 }
 
 fn one(remote: &Remote, document: Document) -> Result<Record, ArchiveError> {
@@ -121,12 +165,12 @@ fn answer_words(
 fn tag_files(
     annotator: &dyn Annotator,
     (catalog, detector): (String, String),
-    before: Option<&Before>,
+    way: &Way<'_>,
     inputs: Inputs,
     quotes: QuotesArg,
     args: &TagArgs,
 ) -> Result<u64, ArchiveError> {
-    let stdout = io::stdout();
+    let (stdout, before) = (io::stdout(), way.before);
     let mut identity =
         vec![("the catalog".to_owned(), catalog.clone()), ("the detector".to_owned(), detector.clone())];
     identity.extend(before.map(|before| ("--previous".to_owned(), before.output.display().to_string())));
@@ -148,13 +192,15 @@ fn tag_files(
         offset_unit: args.options().offset_unit,
         identity,
         previous,
+        fill: quotes == QuotesArg::Published,
+        prepare: way.prepare,
         resume: args.resume,
-        tuning: args.tuning(),
+        tuning: args.tuning(way.ahead),
     };
     if let Some(path) = args.output.as_deref().filter(|path| !args.resume && is_unfinished(path)) {
         warn(format_args!("{} was not finished; --resume would have gone on with it", path.display()));
     }
-    let mut report = Report::new(args.quiet, args.output.is_none() && stdout.is_terminal());
+    let mut report = Report::new(args.quiet, to_terminal(args));
     let destination = match &args.output {
         Some(path) => Destination::File(path.clone()),
         None => Destination::Stream(Box::new(BufWriter::new(stdout.lock()))),
@@ -168,7 +214,23 @@ fn tag_files(
         ));
     }
     tell_set_aside(&tally, args.output.as_deref());
-    Ok(tally.set_aside)
+    tell_pending(&tally, args.output.as_deref());
+    Ok(tally.set_aside + tally.pending)
+}
+
+fn tell_pending(tally: &Tally, output: Option<&Path>) {
+    if tally.pending == 0 {
+        return;
+    }
+    let how = match output {
+        Some(_) => "run the same again with --resume",
+        None => "with -o FILE, --resume",
+    };
+    complain(format_args!(
+        "prices of {} of {} records could not be had yet; {how} to fill them in",
+        tally.pending,
+        tally.records()
+    ));
 }
 
 fn tell_set_aside(tally: &Tally, output: Option<&Path>) {

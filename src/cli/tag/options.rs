@@ -40,14 +40,15 @@ Examples:
   cointag tag posts.csv --map text=body,published_at=date -o tagged.csv
   cointag tag archive.jsonl --previous old.jsonl --previous-catalog old.toml -o new.jsonl
   cointag tag archive.jsonl -o tagged.jsonl --server tagger.example:50051 --jobs 8
-  cointag tag archive.jsonl --quotes published -o priced.jsonl     prices at each article's published_at
+  cointag tag archive.jsonl --quotes published --plan              what prices at each published_at cost in calls
+  cointag tag archive.jsonl --quotes published -o priced.jsonl --resume
   zcat archive.jsonl.gz | cointag tag - --format table
 
 A JSON Lines record is {\"id\",\"title\",\"text\" or \"html\",\"published_at\",\"lang\",...}; CSV and Parquet have columns of
 these names. Fields that are not text are carried through. A record that cannot be read yields an error in its place,
 and its bytes go to OUTPUT.rejected, to be corrected and tagged by themselves (for pages: a list for --files-from).
 
-Exit: 0 done, 1 done with records set aside, 2 could not do it.")]
+Exit: 0 done, 1 done with records set aside or prices pending (--resume fills them in), 2 could not do it.")]
 pub(in crate::cli) struct TagArgs {
     /// Words to read, or files, folders, patterns, or - for standard input
     #[arg(required_unless_present = "files_from", value_name = "WORDS|FILE|-")]
@@ -73,7 +74,8 @@ pub(in crate::cli) struct TagArgs {
     /// Write to FILE; it appears under its name when it is whole. Compressed if it ends in .gz or .zst
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Go on with the run that was writing the same FILE; start if there is none
+    /// Go on with the run that was writing the same FILE, or fill in the prices that it could not have yet; start if
+    /// there is none
     #[arg(long)]
     pub(super) resume: bool,
     /// Keep what a new catalog cannot change from the output of an earlier run over the same input, in JSON Lines and
@@ -91,9 +93,14 @@ pub(in crate::cli) struct TagArgs {
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) server: ServerArgs,
-    /// Prices to attach; `published` fetches each past hour once ever [default: live for words, none otherwise]
+    /// Prices to attach [default: live for words, none otherwise]. `published` reads and tags files twice: first to
+    /// learn which prices are needed, tell what they cost and fetch them, each once ever
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(super) quotes: Option<QuotesArg>,
+    /// With --quotes published: tell what prices of the past are needed and what they cost in calls, by market, and do
+    /// nothing else. Reads and tags everything once for that, as a run over files does before it asks for a price
+    #[arg(long, conflicts_with_all = ["server", "previous", "output", "resume"])]
+    pub(super) plan: bool,
     /// Currency of the prices: an ISO code, BTC or ETH
     #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
     pub(super) currency: String,
@@ -230,13 +237,13 @@ impl TagArgs {
         }
     }
 
-    /// Speed and memory.
-    pub(super) fn tuning(&self) -> Tuning {
+    /// Speed and memory. `ahead`: prices of the past are fetched before the first record is read.
+    pub(super) fn tuning(&self, ahead: bool) -> Tuning {
         let mut tuning = Tuning::default();
         if let Some(jobs) = self.jobs {
             tuning.jobs = usize::from(jobs);
         }
-        if self.quotes == Some(QuotesArg::Published) {
+        if self.quotes == Some(QuotesArg::Published) && !ahead {
             // Prices are fetched for a block together: enough articles that only one call in many is not full.
             tuning.block_bytes = 8 << 20;
         }

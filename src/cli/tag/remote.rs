@@ -1,22 +1,29 @@
 //! A running server that tags in this process's stead.
 //!
-//! Owns connecting to it. What is read and written stays here.
+//! Owns connecting to it and waiting for its past prices. What is read and written stays here.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::local::leave_today_out;
 use super::options::{QuotesArg, TagArgs};
 use crate::annotate::{Record, RecordError};
 use crate::api::QuoteMode;
 use crate::archive::{Annotator, ArchiveError};
 use crate::grpc::client::ClientTls;
 use crate::grpc::tag_client::TagClient;
+use crate::market::QuoteAnswer;
 use crate::mention::{Context, Document, Options};
 
 /// How long a connection may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So many of the documents that lack prices are waited for, before all of them are asked for again.
+const PROBES: usize = 8;
+
+type Answers = Vec<Result<Record, RecordError>>;
 
 /// Options of a running server.
 #[derive(Debug, Args)]
@@ -43,6 +50,8 @@ pub(super) struct Remote {
     pub(super) client: TagClient,
     runtime: tokio::runtime::Runtime,
     context: Context,
+    /// Prices are those of the time of publication.
+    published: bool,
 }
 
 impl Remote {
@@ -57,10 +66,7 @@ impl Remote {
         let mode = match quotes {
             QuotesArg::None => QuoteMode::None,
             QuotesArg::Live => QuoteMode::Live,
-            QuotesArg::Published => {
-                let why = "--server does not wait for prices of the past; leave it out, or give --quotes none or live";
-                return Err(ArchiveError::Refused(why.to_owned()));
-            }
+            QuotesArg::Published => QuoteMode::AtPublication,
         };
         let (currency, args) = (args.currency.as_str(), &args.server);
         let failed = |error: &dyn std::fmt::Display| ArchiveError::Annotator(error.to_string());
@@ -81,14 +87,75 @@ impl Remote {
         let runtime = crate::cli::runtime().map_err(|error| failed(&error))?;
         let connected = TagClient::connect(addr, TIMEOUT, tls.as_ref(), key, options, mode, currency);
         let client = runtime.block_on(connected).map_err(|error| failed(&error))?;
-        Ok(Self { client, runtime, context })
+        let published = mode == QuoteMode::AtPublication;
+        if published && client.versions().quote_wait_max.is_zero() {
+            return Err(ArchiveError::Refused(format!(
+                "the server at {addr} lets nobody wait for prices; raise its limits.quote_wait_max, or give --quotes none"
+            )));
+        }
+        Ok(Self { client, runtime, context, published })
     }
+
+    fn ask(&self, client: &TagClient, documents: Vec<Document>) -> Result<Answers, ArchiveError> {
+        let answers = self.runtime.block_on(client.tag(documents));
+        answers.map_err(|error| ArchiveError::Annotator(error.to_string()))
+    }
+
+    /// Asks again for what lacks prices, as long as the server fetches some of them. The first time nobody waited, so
+    /// that it knows of all that is wanted and its calls are full.
+    fn wait_for_prices(&self, documents: &[Document], answers: &mut Answers) -> Result<(), ArchiveError> {
+        let mut left = awaited(answers);
+        while !left.is_empty() {
+            let fetches = self.probe(documents, &left)?;
+            let again = left.iter().map(|at| documents[*at].clone()).collect();
+            for (at, answer) in left.iter().zip(self.ask(&self.client, again)?) {
+                answers[*at] = answer;
+            }
+            let now = awaited(answers);
+            if now.len() == left.len() && !fetches {
+                // Its markets rest: what they have stays pending.
+                return Ok(());
+            }
+            left = now;
+        }
+        Ok(())
+    }
+
+    /// Waits for the prices of some of the documents in `left`; whether the server was still fetching when the wait was
+    /// over.
+    fn probe(&self, documents: &[Document], left: &[usize]) -> Result<bool, ArchiveError> {
+        let (waiting, most) = (self.client.waiting(), self.client.versions().quote_wait_max);
+        let mut fetches = false;
+        for at in left.iter().step_by(left.len().div_ceil(PROBES)) {
+            let begun = Instant::now();
+            let answer = self.ask(&waiting, vec![documents[*at].clone()])?;
+            // It answers early when nothing more is to come.
+            fetches |= !awaited(&answer).is_empty() && begun.elapsed() >= most;
+        }
+        Ok(fetches)
+    }
+}
+
+/// The places of answers that lack prices which may still come.
+fn awaited(answers: &Answers) -> Vec<usize> {
+    let lacks = |answer: &Result<Record, RecordError>| {
+        let mentions = answer.iter().flat_map(|record| &record.mentions);
+        mentions.filter_map(|mention| mention.quote.as_ref()).any(QuoteAnswer::is_awaited)
+    };
+    (0..answers.len()).filter(|at| lacks(&answers[*at])).collect()
 }
 
 impl Annotator for Remote {
     fn annotate(&self, documents: Vec<Document>) -> Result<Vec<Result<Record, RecordError>>, ArchiveError> {
         let documents = documents.into_iter().map(|document| Document { context: self.context, ..document });
-        let answers = self.runtime.block_on(self.client.tag(documents.collect()));
-        answers.map_err(|error| ArchiveError::Annotator(error.to_string()))
+        let documents: Vec<Document> = documents.collect();
+        if !self.published {
+            return self.ask(&self.client, documents);
+        }
+        let mut answers = self.ask(&self.client, documents.clone())?;
+        self.wait_for_prices(&documents, &mut answers)?;
+        let mentions = answers.iter_mut().flatten().flat_map(|record| &mut record.mentions);
+        mentions.filter_map(|mention| mention.quote.as_mut()).for_each(leave_today_out);
+        Ok(answers)
     }
 }

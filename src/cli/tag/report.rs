@@ -23,10 +23,13 @@ pub(super) struct Report {
     quiet: bool,
     started: Instant,
     told: Instant,
-    /// What earlier runs had done.
-    before: Option<u64>,
+    /// When the first block was done, and what was read and done by then: what an earlier run did, or what comes before
+    /// the tagging, is no speed of this one.
+    first: Option<(Instant, u64, u64)>,
     bar: Option<ProgressBar>,
     read: u64,
+    /// What it does, if not tagging.
+    doing: &'static str,
 }
 
 impl Report {
@@ -34,14 +37,19 @@ impl Report {
     pub(super) fn new(quiet: bool, to_terminal: bool) -> Self {
         let now = Instant::now();
         let bar = (!quiet && !to_terminal && io::stderr().is_terminal()).then(ProgressBar::no_length);
-        Self { quiet: quiet || to_terminal, started: now, told: now, before: None, bar, read: 0 }
+        Self { quiet: quiet || to_terminal, started: now, told: now, first: None, bar, read: 0, doing: "" }
+    }
+
+    /// The same of something that comes before the tagging.
+    pub(super) fn of(self, doing: &'static str) -> Self {
+        Self { doing, ..self }
     }
 
     /// After each block.
     pub(super) fn tick(&mut self, progress: &Progress<'_>) {
         self.read = progress.read;
         let records = progress.tally.records();
-        let before = *self.before.get_or_insert(0);
+        self.first.get_or_insert_with(|| (Instant::now(), records, progress.read));
         if self.quiet {
             return;
         }
@@ -50,7 +58,7 @@ impl Report {
                 self.told = Instant::now();
                 let left =
                     self.left(progress).map_or_else(String::new, |left| format!(", {} left", duration(left)));
-                tell(&format!("{}{left}", self.speed(records - before, progress.tally.set_aside)));
+                tell(&format!("{}{left}", self.speed(records, progress.tally.set_aside)));
             }
             return;
         };
@@ -58,47 +66,98 @@ impl Report {
             let template = match progress.total {
                 Some(total) => {
                     bar.set_length(total);
-                    "{bar:30} {bytes}/{total_bytes} {msg}, {eta} left"
+                    // What a person waits for stands first; the bar takes what is left of the line.
+                    "{percent}% {eta} left {wide_bar} {msg}"
                 }
-                None => "{spinner} {bytes} {msg}",
+                None => "{spinner} {msg}",
             };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
         }
         bar.set_position(progress.read);
-        bar.set_message(self.speed(records - before, progress.tally.set_aside));
+        bar.set_message(self.speed(records, progress.tally.set_aside));
     }
 
     fn left(&self, progress: &Progress<'_>) -> Option<Duration> {
-        let total = progress.total?;
-        let share = total as f64 / progress.read.max(1) as f64 - 1.0;
-        Some(self.started.elapsed().mul_f64(share.max(0.0)))
+        let (began, _, passed) = self.first?;
+        let left = progress.total?.saturating_sub(progress.read) as f64;
+        Some(began.elapsed().mul_f64(left / progress.read.saturating_sub(passed).max(1) as f64))
     }
 
     fn speed(&self, records: u64, set_aside: u64) -> String {
-        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
+        let (began, before, passed) = self.first.unwrap_or((self.started, 0, 0));
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         format!(
-            "{} articles, {:.0} articles/s, {:.1} MB/s, {} set aside",
+            "{}{} articles, {} articles/s, {:.1} MB/s, {} set aside",
+            self.doing,
             grouped(records),
-            records as f64 / seconds,
-            self.read as f64 / 1e6 / seconds,
+            grouped(records.saturating_sub(before).saturating_mul(1000) / millis),
+            self.read.saturating_sub(passed) as f64 / 1e3 / millis as f64,
             grouped(set_aside)
         )
     }
 
-    /// At the end.
-    pub(super) fn finish(&self, tally: &Tally) {
+    /// Takes the bar away.
+    pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+
+    /// At the end.
+    pub(super) fn finish(&self, tally: &Tally) {
+        self.clear();
         if !self.quiet {
             tell(summary(tally, self.started.elapsed()).trim_end());
         }
     }
 }
 
-fn tell(text: &str) {
+/// Tells of calls that are made before the tagging begins.
+pub(super) struct Calls {
+    told: Instant,
+    all: u64,
+    quiet: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Calls {
+    /// `all`: how many are planned.
+    pub(super) fn new(quiet: bool, all: u64) -> Self {
+        let bar = (!quiet && all > 0 && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(all);
+            match ProgressStyle::with_template(
+                "{percent}% {eta} left {wide_bar} {pos} of {len} calls for prices",
+            ) {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        Self { told: Instant::now(), all, quiet, bar }
+    }
+
+    /// So many were made.
+    pub(super) fn tick(&mut self, made: u64) {
+        match &self.bar {
+            Some(bar) => bar.set_position(made),
+            None if !self.quiet && self.told.elapsed() >= LINE_EVERY => {
+                self.told = Instant::now();
+                tell(&format!("{} of {} calls for prices", grouped(made), grouped(self.all)));
+            }
+            None => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+pub(super) fn tell(text: &str) {
     // Nobody is left to tell if stderr is closed.
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -131,10 +190,14 @@ fn summary(tally: &Tally, time: Duration) -> String {
         let states = tally.prices.iter().map(|(state, count)| format!("{} {state}", grouped(*count)));
         text.push_str(&format!("  prices: {}\n", states.collect::<Vec<_>>().join(", ")));
     }
+    if tally.pending > 0 {
+        text.push_str(&format!("  {} wait for prices\n", counted(tally.pending, "article", "articles")));
+    }
     text
 }
 
-fn duration(duration: Duration) -> String {
+/// `12.3 s`, `4 min 05 s`, `3 h 20 min`.
+pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{:.1} s", duration.as_secs_f64()),

@@ -7,7 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 use super::History;
 use super::engine::Engine;
 use super::point::{Hour, Past, Point, distance_s};
-use super::route::{Route, human};
+use super::route::{Before, Route, human};
 use crate::catalog::TokenIndex;
 use crate::market::book::Snapshot;
 use crate::market::quote::{QuoteAnswer, QuoteState};
@@ -43,8 +43,16 @@ impl Engine {
                 before.filter(|before| (distance_s(past.as_of, before.as_of) - DAY_S).abs() <= within_s);
             let now = live.answer(point.token, self.live.clock.now());
             let today = now.price.and_then(|price| price.parse::<Decimal>().ok());
+            let waits = match before {
+                Some(_) => Before::Settled,
+                None => self.before(&self.lock(), *place, point),
+            };
             return QuoteAnswer {
-                reason: None,
+                reason: match waits {
+                    Before::Settled => None,
+                    Before::Fetch(..) => Some("the change over 24 hours is being asked for".to_owned()),
+                    Before::Rests(rest) => Some(format!("no change over 24 hours yet: {}", rest.fault)),
+                },
                 price: Some(past.price.normalize().to_string()),
                 currency: Some("USD".to_owned()),
                 change_24h_pct: before.and_then(|before| change_pct(before.price, past.price)),
@@ -61,7 +69,7 @@ impl Engine {
             return refused(format!("{name}: the nearest record lies {away:#} away, at {}", past.as_of));
         }
         match self.standing(point) {
-            Route::Known | Route::Fetch(..) => {
+            Route::Known(_) | Route::Fetch(..) => {
                 QuoteAnswer::without_price(QuoteState::Pending, "the first ask is under way")
             }
             Route::Unlisted if self.sources.is_empty() => refused("no source of past prices is enabled"),
@@ -70,7 +78,13 @@ impl Engine {
                 let reason = format!("no source of past prices lists it at that time ({})", names.join(", "));
                 QuoteAnswer::without_price(QuoteState::Unlisted, reason)
             }
-            Route::Refused(reasons, _) => refused(format!("no price at {}: {reasons}", point.hour.start())),
+            Route::Refused(reasons, None) => {
+                refused(format!("no price at {}: {reasons}", point.hour.start()))
+            }
+            Route::Refused(reasons, Some(_)) => QuoteAnswer::without_price(
+                QuoteState::Pending,
+                format!("no price yet at {}: {reasons}", point.hour.start()),
+            ),
         }
     }
 }

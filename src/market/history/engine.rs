@@ -72,6 +72,13 @@ pub(super) struct State {
     batch_max: Vec<usize>,
 }
 
+impl State {
+    /// Points of one call at most, as far as the source at `place` has told.
+    pub(super) fn batch_max(&self, place: usize) -> usize {
+        self.batch_max[place]
+    }
+}
+
 impl Source {
     pub(super) fn reaches(&self, hour: Hour, now: Timestamp) -> bool {
         self.reach_hours.is_none_or(|hours| hour >= Self::earliest(hours, now))
@@ -151,7 +158,7 @@ impl Engine {
     pub(super) fn passes_at(&self, points: &[Point]) -> Option<Duration> {
         let state = self.lock();
         let again = points.iter().filter_map(|point| match self.route(&state, *point) {
-            Route::Refused(_, again) => again,
+            Route::Known(rest) | Route::Refused(_, rest) => rest?.until,
             _ => None,
         });
         again.min()
@@ -204,16 +211,16 @@ impl Engine {
         }
         let earliest = state.turns[place].earliest();
         if earliest > now {
+            // Its month is used up, or the market wants to be left alone.
+            if state.turns[place].unusable(now).is_some() {
+                self.pass_on(state, place);
+            }
             return Err(Some(earliest));
         }
         // The market counts its calls together.
         if let Err(earliest) = self.live.call_beside(source.name) {
             if self.live.rests(source.name).is_some() {
-                // What waits for it may be another's to answer.
-                let points = std::mem::take(&mut state.queues[place]);
-                self.place_again(&mut state, points.into_iter().collect());
-                drop(state);
-                self.changes.send_modify(|calls| *calls += 1);
+                self.pass_on(state, place);
             }
             return Err(Some(earliest));
         }
@@ -227,6 +234,14 @@ impl Engine {
         }
         state.turns[place].began(now, self.live.clock.now());
         Ok(points)
+    }
+
+    /// What waits for a source that rests may be another's to answer.
+    fn pass_on(&self, mut state: MutexGuard<'_, State>, place: usize) {
+        let points = std::mem::take(&mut state.queues[place]);
+        self.place_again(&mut state, points.into_iter().collect());
+        drop(state);
+        self.changes.send_modify(|calls| *calls += 1);
     }
 
     async fn call(self: &Arc<Self>, place: usize, points: Vec<Point>) {

@@ -6,6 +6,7 @@
 mod answer;
 mod binance;
 mod coingecko;
+mod cost;
 mod defillama;
 mod engine;
 mod link;
@@ -29,6 +30,7 @@ use rust_decimal::Decimal;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+pub use cost::{Cost, MarketCost, Wanted};
 pub use store::StoreError;
 pub use transfer::{TransferError, Transferred, export, import};
 
@@ -45,6 +47,10 @@ use crate::catalog::TokenIndex;
 
 /// So often an archive waits for sources that may come back; for one that failed three times in a row not at all.
 const PATIENCE: u32 = 8;
+/// It does not wait for one that comes back later than this: what that one has stays pending.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// So many points are asked for together: calls are full, and the list of what is waited for stays short.
+const TOGETHER: usize = 20_000;
 
 /// A source that records the past.
 pub(super) trait PastSource: Send + Sync {
@@ -123,14 +129,28 @@ impl History {
 
     /// As [`Self::wait_for`] without an end, and through failures that may pass: for archives.
     pub async fn settle(&self, asked: &[(TokenIndex, Timestamp)]) {
-        let points = self.points(asked);
+        self.settle_points(&self.points(asked)).await;
+    }
+
+    /// As [`Self::settle`] for all of `wanted`, in its order.
+    pub async fn settle_all(&self, wanted: &Wanted) {
+        let mut points = wanted.points().peekable();
+        while points.peek().is_some() {
+            let together: Vec<Point> = points.by_ref().take(TOGETHER).collect();
+            self.settle_points(&together).await;
+        }
+    }
+
+    async fn settle_points(&self, points: &[Point]) {
         for attempt in 1..=PATIENCE {
             let mut changes = self.0.changes.subscribe();
-            self.0.want(&points);
+            self.0.want(points);
             // The engine keeps the sender.
-            let _ = changes.wait_for(|_| !self.0.waits_for_any(&points)).await;
-            match self.0.passes_at(&points) {
-                Some(tick) if attempt < PATIENCE => self.0.live.clock.sleep_until(tick).await,
+            let _ = changes.wait_for(|_| !self.0.waits_for_any(points)).await;
+            let clock = &self.0.live.clock;
+            let soon = self.0.passes_at(points).filter(|tick| *tick <= clock.tick() + LONGEST_WAIT);
+            match soon {
+                Some(tick) if attempt < PATIENCE => clock.sleep_until(tick).await,
                 _ => return,
             }
         }

@@ -16,14 +16,31 @@ const MISSING_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// How a point stands.
 pub(super) enum Route {
-    /// The source at this place has its price, and nothing more is to come.
-    Known,
+    /// Its price is known. What that of the day before waits for, if it does.
+    Known(Option<Rest>),
     /// Ask this source for these.
     Fetch(usize, Vec<Point>),
     /// No source has an id for it.
     Unlisted,
-    /// No source has it, for these reasons; with the tick at which one may be asked again.
-    Refused(String, Option<Duration>),
+    /// No source has it, for these reasons; with what rests of those that may have it.
+    Refused(String, Option<Rest>),
+}
+
+/// Why what may be had cannot be had now.
+pub(super) struct Rest {
+    pub(super) fault: String,
+    /// The tick at which it may be asked for again; `None`: nobody should wait for that.
+    pub(super) until: Option<Duration>,
+}
+
+/// What becomes of the price of the day before one that is known.
+pub(super) enum Before {
+    /// It is known, or there is none.
+    Settled,
+    /// Ask this source for these.
+    Fetch(usize, Vec<Point>),
+    /// It waits.
+    Rests(Rest),
 }
 
 impl Engine {
@@ -62,19 +79,21 @@ impl Engine {
 
     pub(super) fn route(&self, state: &State, point: Point) -> Route {
         let (now, tick) = (self.live.clock.now(), self.live.clock.tick());
-        let day_before = Point { hour: point.hour.day_before(), ..point };
-        let missing = |place: usize, point: Point| {
-            self.link(place, point).is_some()
-                && self.sources[place].reaches(point.hour, now)
-                && self.found(place, point) == Found::Unknown
-        };
         for place in 0..self.sources.len() {
             if self.in_usd(place, point).is_some() {
-                let fetch = missing(place, day_before) && self.rests(state, place, tick).is_none();
-                return if fetch { Route::Fetch(place, vec![day_before]) } else { Route::Known };
+                return match self.before(state, place, point) {
+                    Before::Settled => Route::Known(None),
+                    Before::Fetch(place, points) => Route::Fetch(place, points),
+                    Before::Rests(rest) => Route::Known(Some(rest)),
+                };
             }
         }
-        let (mut reasons, mut again, mut listed) = (Vec::new(), None::<Duration>, false);
+        let (mut reasons, mut rest, mut listed) = (Vec::new(), None::<Rest>, false);
+        let mut rests = |fault: String, until: Option<Duration>| {
+            let before = rest.take().and_then(|rest| rest.until);
+            let until = before.into_iter().chain(until).min();
+            rest = Some(Rest { fault, until });
+        };
         for (place, source) in self.sources.iter().enumerate() {
             if self.link(place, point).is_none() {
                 continue;
@@ -90,8 +109,14 @@ impl Engine {
                 (Found::Known(_), _) => match self.usdt.map(|usdt| Point { token: usdt, hour: point.hour }) {
                     Some(usdt) if usdt.token != point.token => match self.route(state, usdt) {
                         fetch @ Route::Fetch(..) => return fetch,
-                        _ => reasons
-                            .push(format!("{name}: quotes in USDT, whose price of that hour is not known")),
+                        route => {
+                            if let Route::Refused(_, Some(usdt)) = route {
+                                rests(usdt.fault, usdt.until);
+                            }
+                            reasons.push(format!(
+                                "{name}: quotes in USDT, whose price of that hour is not known"
+                            ));
+                        }
                     },
                     _ => reasons.push(format!("{name}: quotes in USDT, which the catalog lacks")),
                 },
@@ -100,18 +125,48 @@ impl Engine {
                 }
                 (Found::Unknown, Some((fault, until))) => {
                     reasons.push(format!("{name}: {fault}"));
-                    again = match (again, until) {
-                        (Some(again), Some(until)) => Some(again.min(until)),
-                        (again, until) => again.or(until),
-                    };
+                    rests(fault, until);
                 }
                 (Found::Unknown, None) => {
-                    let before = missing(place, day_before).then_some(day_before);
+                    let before = day_before(point);
+                    let before = self.is_unasked(place, before).then_some(before);
                     return Route::Fetch(place, std::iter::once(point).chain(before).collect());
                 }
             }
         }
-        if listed { Route::Refused(reasons.join("; "), again) } else { Route::Unlisted }
+        if listed { Route::Refused(reasons.join("; "), rest) } else { Route::Unlisted }
+    }
+
+    /// What becomes of the day before `point`, whose price the source at `place` has.
+    pub(super) fn before(&self, state: &State, place: usize, point: Point) -> Before {
+        let before = day_before(point);
+        if self.is_unasked(place, before) {
+            return match self.rests(state, place, self.live.clock.tick()) {
+                None => Before::Fetch(place, vec![before]),
+                Some((fault, until)) => {
+                    let fault = format!("{}: {fault}", self.sources[place].name);
+                    Before::Rests(Rest { fault, until })
+                }
+            };
+        }
+        // Its price is in USDT, whose price of that hour may still come.
+        let known = matches!(self.found(place, before), Found::Known(_));
+        let usdt = self.usdt.filter(|_| self.sources[place].in_usdt && known);
+        let Some(usdt) = usdt.filter(|_| self.in_usd(place, before).is_none()) else {
+            return Before::Settled;
+        };
+        match self.route(state, Point { token: usdt, hour: before.hour }) {
+            Route::Fetch(place, points) => Before::Fetch(place, points),
+            Route::Refused(_, Some(rest)) => Before::Rests(rest),
+            _ => Before::Settled,
+        }
+    }
+
+    /// Whether the source at `place` may have it and was never asked for it.
+    fn is_unasked(&self, place: usize, point: Point) -> bool {
+        self.link(place, point).is_some()
+            && self.sources[place].reaches(point.hour, self.live.clock.now())
+            && self.found(place, point) == Found::Unknown
     }
 
     /// Why a source cannot be asked now, and until when; `None` as a time: nobody should wait for that.
@@ -128,6 +183,10 @@ impl Engine {
         }
         self.live.rests(self.sources[place].name)
     }
+}
+
+fn day_before(point: Point) -> Point {
+    Point { hour: point.hour.day_before(), ..point }
 }
 
 /// Whether it is not worth asking again for what was asked for in vain.

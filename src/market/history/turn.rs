@@ -33,6 +33,16 @@ impl Turn {
         self.pace.on_demand_at()
     }
 
+    /// Time between two calls, in the long run.
+    pub(super) fn interval(&self) -> Duration {
+        self.pace.interval()
+    }
+
+    /// Calls that the month still allows; `None`: not counted.
+    pub(super) fn left_this_month(&self, time: Timestamp) -> Option<u32> {
+        self.pace.left_this_month(time)
+    }
+
     /// Whether it failed several times in a row: an archive does not wait for it any longer.
     pub(super) fn is_tripped(&self) -> bool {
         self.pace.is_tripped()

@@ -1,6 +1,7 @@
 //! Whole archives through the library: every format in and out, and going on after any end.
 
 mod formats;
+mod killed;
 mod previous;
 mod resume;
 
@@ -42,6 +43,8 @@ fn job<'a>(inputs: &[&Path], format: OutputFormat, annotator: &'a dyn Annotator)
         offset_unit: OffsetUnit::Bytes,
         identity: Vec::new(),
         previous: None,
+        fill: false,
+        prepare: None,
         resume: false,
         tuning: Tuning { jobs: 2, block_bytes: 512, checkpoint_every: Duration::ZERO },
     }

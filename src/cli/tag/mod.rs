@@ -215,7 +215,7 @@ fn tag_files(
     }
     tell_set_aside(&tally, args.output.as_deref());
     tell_pending(&tally, args.output.as_deref());
-    Ok(tally.set_aside + tally.pending)
+    Ok(tally.set_aside)
 }
 
 fn tell_pending(tally: &Tally, output: Option<&Path>) {

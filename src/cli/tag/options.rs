@@ -48,7 +48,7 @@ A JSON Lines record is {\"id\",\"title\",\"text\" or \"html\",\"published_at\",\
 these names. Fields that are not text are carried through. A record that cannot be read yields an error in its place,
 and its bytes go to OUTPUT.rejected, to be corrected and tagged by themselves (for pages: a list for --files-from).
 
-Exit: 0 done, 1 done with records set aside or prices pending (--resume fills them in), 2 could not do it.")]
+Exit: 0 done, 1 done with records set aside, 2 could not do it.")]
 pub(in crate::cli) struct TagArgs {
     /// Words to read, or files, folders, patterns, or - for standard input
     #[arg(required_unless_present = "files_from", value_name = "WORDS|FILE|-")]

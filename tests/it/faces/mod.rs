@@ -13,6 +13,7 @@ mod published;
 mod reload;
 mod security;
 mod shutdown;
+mod streams;
 mod tag_client;
 
 use std::io::Write as _;

@@ -175,7 +175,7 @@ async fn a_handshake_that_was_not_begun_does_not_hold_a_server_that_stops() {
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -203,7 +203,7 @@ async fn still_serves(server: &TestServer) {
     within(client.tag(title("Bitcoin"))).await.unwrap();
 }
 
-async fn connected(server: &TestServer) -> TcpStream {
+pub(super) async fn connected(server: &TestServer) -> TcpStream {
     let mut peer = TcpStream::connect(server.server.addrs().grpc).await.unwrap();
     peer.write_all(PREFACE).await.unwrap();
     peer.write_all(&frame(4, 0, 0, &[])).await.unwrap();

@@ -15,6 +15,7 @@ mod security;
 mod shutdown;
 mod streams;
 mod tag_client;
+mod web;
 
 use std::io::Write as _;
 use std::net::SocketAddr;

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
 
 use super::*;
 
@@ -46,6 +47,14 @@ fn write(dir: &Path, pair: &Pair) {
 }
 
 async fn start_tls(dir: &Path, client_ca: Option<&Authority>) -> TestServer {
+    start_tls_with(dir, client_ca, |_| {}).await
+}
+
+async fn start_tls_with(
+    dir: &Path,
+    client_ca: Option<&Authority>,
+    change: impl FnOnce(&mut Config),
+) -> TestServer {
     if let Some(authority) = client_ca {
         std::fs::write(dir.join("clients.pem"), authority.pem()).unwrap();
     }
@@ -55,6 +64,7 @@ async fn start_tls(dir: &Path, client_ca: Option<&Authority>) -> TestServer {
         config.tls.client_ca = client_ca.map(|_| dir.join("clients.pem"));
         config.health.listen = Some(any_port());
         config.security.reload_every = Duration::from_millis(10);
+        change(config);
     })
     .await
     .ready()
@@ -120,6 +130,31 @@ async fn with_client_certificates_probes_still_have_a_port() {
     assert!(TaggerServiceClient::new(channel).tag(title("Bitcoin")).await.is_err());
     let answer = reqwest::get(format!("http://{health}/v1/tokens")).await.unwrap();
     assert_eq!(answer.headers()["grpc-status"], "12");
+}
+
+/// Behind a load balancer all have one address: who has a certificate of its own has a share of its own.
+#[tokio::test]
+async fn each_client_certificate_has_a_rate_of_its_own() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    write(dir.path(), &authority.sign("cointag.test"));
+    let server = start_tls_with(dir.path(), Some(&authority), |config| {
+        config.limits.requests_per_second = 1;
+        config.limits.requests_burst = 1;
+    })
+    .await;
+    for name in ["feed.test", "archive.test"] {
+        let channel = connect(&server, &authority, Some(authority.sign(name))).await.unwrap();
+        let mut client = TaggerServiceClient::new(channel);
+        client.tag(title("Bitcoin")).await.unwrap();
+        let status = loop {
+            if let Err(status) = client.tag(title("Bitcoin")).await {
+                break status;
+            }
+        };
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{name}");
+        let option = &status.get_details_error_info().unwrap().metadata["option"];
+        assert_eq!(option, "limits.requests_per_second");
+    }
 }
 
 /// A client of the HTTP face that trusts this authority.
@@ -333,6 +368,10 @@ async fn an_old_connection_is_asked_to_come_again_and_no_call_fails() {
     let server =
         TestServer::start_with(|config| config.limits.connection_age_max = Duration::from_millis(50)).await;
     let mut client = TaggerServiceClient::new(server.channel().await);
+    let (items, requests) = tokio::sync::mpsc::channel(1);
+    let mut old = TaggerServiceClient::new(server.channel().await);
+    let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let mut answers = old.tag_stream(requests).await.unwrap().into_inner();
     let started = std::time::Instant::now();
     while started.elapsed() < Duration::from_millis(400) {
         // A call that the client had not sent yet when it was told to go fails there; it may send it again.
@@ -343,6 +382,11 @@ async fn an_old_connection_is_asked_to_come_again_and_no_call_fails() {
         text.lines().filter(|line| line.starts_with("cointag_requests_total{face=\"grpc\"")).collect();
     assert_eq!(calls.len(), 1, "{calls:?}");
     assert!(calls[0].contains("code=\"OK\""), "{calls:?}");
+    // A stream that is older than its connection may become runs on to its own end.
+    items.send(pb::TagStreamRequest { item_id: "late".to_owned(), ..Default::default() }).await.unwrap();
+    assert_eq!(within(answers.message()).await.unwrap().unwrap().item_id, "late");
+    drop(items);
+    assert!(within(answers.message()).await.unwrap().is_none());
 }
 
 /// `cointag health` is the probe in images without a shell.

@@ -5,15 +5,15 @@
 //!
 //! The server is a process of its own. Where `taskset` is there it has the first core to itself and the callers have the
 //! others. Calls are made of ready bytes straight on HTTP/2, so that one core of callers can overload one core of
-//! server; should the callers be the limit all the same, that is said beside the figure, which then is worth nothing.
+//! server; should the callers have no time for a hundredth of their calls, that is said beside the figure, which then is worth nothing.
 //!
 //! A call is due at its moment whether or not earlier ones were answered, and it counts if it is OK within [`DEADLINE`] of
 //! that moment, which it also sends as its deadline. It is not sent again. `polite` callers stop for as long as
 //! `RetryInfo` says after a refusal, as the rules of gRPC ask; the others never do, which is the worst case.
 //!
-//! Three figures for each step: answers a second; the share of the peak; and what share of the server's own CPU time
-//! went into good answers. The last one does not depend on what else the machine does. Refusing a call costs what
-//! receiving any call costs: with `r` for its share of the cost of an answer, no server keeps more than
+//! Three figures for each step: good answers a second; that as a share of the peak; and the same for good answers a second
+//! of the server's own CPU time, which does not depend on what else the machine does. Refusing a call costs what
+//! receiving any call costs: with `r` for its share of the cost of an answer, no server keeps more than about
 //! (1 - 4r)/(1 - r) at 4x. That bound is printed first, from CPU time alone; it is why the length of the texts matters.
 #![allow(
     missing_docs,
@@ -50,6 +50,8 @@ const ROUND: Duration = Duration::from_secs(5);
 const CONNECTIONS: usize = 16;
 /// Just enough calls at one time to keep one core busy.
 const BUSY: usize = 8;
+/// Callers that are this late with a call had no time themselves: what they see then is not the server.
+const BEHIND: Duration = Duration::from_millis(250);
 /// So many feeds share the load, each with an even pace.
 const POLITE: usize = 200;
 
@@ -184,9 +186,14 @@ enum Outcome {
     Refused(Duration),
     /// More calls than a connection may hold: the transport refuses them before the server sees them.
     Transport,
+    /// The callers had no time to make it.
+    Unmade,
 }
 
 async fn call(mut client: SendRequest<Bytes>, body: Bytes, due: Instant, is_polite: bool) -> Outcome {
+    if due.elapsed() > BEHIND {
+        return Outcome::Unmade;
+    }
     let request = Request::post("http://cointag/cointag.v1.TaggerService/Tag")
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -237,23 +244,25 @@ fn curve(queue_wait_max: Duration, body: &Bytes) {
             "CPU a call  served {:.0} us, refused {:.1} us ({share:.3}): at most {:.2} of the peak can be kept at 4x",
             served * 1e6, refused * 1e6, ((1.0 - 4.0 * share) / (1.0 - share)).max(0.0),
         );
-        let mut peak = 0.0_f64;
+        let (mut peak, mut thrift) = (0.0_f64, 0.0_f64);
         for (factor, is_polite) in [(1, false), (2, false), (4, false), (4, true)] {
             let round = offer(&target, capacity * f64::from(factor), body, is_polite).await;
-            peak = peak.max(round.good);
+            (peak, thrift) = (peak.max(round.good), thrift.max(round.good / round.server));
             let manners = if is_polite { " polite" } else { "" };
             println!(
-                "{factor}x{manners}  offered {:.0}/s  good {:.0}/s ({:.2} of the peak, {:.2} of the CPU)  refused {:.0}/s + {:.0}/s by the transport  too late {:.0}/s  p50 {:?}  p99 {:?}{}",
+                "{factor}x{manners}  offered {:.0}/s  good {:.0}/s ({:.2} of the peak, {:.2} by CPU)  refused {:.0}/s + {:.0}/s by the transport  too late {:.0}/s  p50 {:?}  p99 {:?}  CPU {:.2} + {:.2} of the callers{}",
                 round.offered,
                 round.good,
                 round.good / peak,
-                round.good * served / round.server,
+                round.good / round.server / thrift,
                 round.refused,
                 round.unseen,
                 round.late,
                 round.p50,
                 round.p99,
-                if round.callers > 0.9 { "  THE CALLERS ARE THE LIMIT" } else { "" },
+                round.server,
+                round.callers,
+                if round.unmade > 0.01 * round.offered { "  THE CALLERS ARE THE LIMIT" } else { "" },
             );
         }
     });
@@ -291,8 +300,8 @@ struct Round {
     p99: Duration,
     /// CPU seconds a second.
     server: f64,
-    /// The same, of the cores that they may use.
     callers: f64,
+    unmade: f64,
 }
 
 /// Calls come when they are due, whether or not the earlier ones were answered.
@@ -328,7 +337,7 @@ async fn offer(target: &Target, rate: f64, body: &Bytes, is_polite: bool) -> Rou
             });
         }
     }
-    let (mut good, mut refused, mut unseen, mut late) = (0_u32, 0_u32, 0_u32, 0_u32);
+    let (mut good, mut refused, mut unseen, mut late, mut unmade) = (0_u32, 0_u32, 0_u32, 0_u32, 0_u32);
     let mut times = Vec::new();
     while let Some(call) = calls.join_next().await {
         match call.unwrap() {
@@ -339,10 +348,9 @@ async fn offer(target: &Target, rate: f64, body: &Bytes, is_polite: bool) -> Rou
             (Outcome::Good | Outcome::Late, _) => late += 1,
             (Outcome::Refused(_), _) => refused += 1,
             (Outcome::Transport, _) => unseen += 1,
+            (Outcome::Unmade, _) => unmade += 1,
         }
     }
-    let took = started.elapsed().as_secs_f64();
-    let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
     times.sort_unstable();
     let per_s = |calls: u32| f64::from(calls) / ROUND.as_secs_f64();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
@@ -355,6 +363,7 @@ async fn offer(target: &Target, rate: f64, body: &Bytes, is_polite: bool) -> Rou
         p50: at(50),
         p99: at(99),
         server: (target.cpu() - before.0).as_secs_f64() / ROUND.as_secs_f64(),
-        callers: (cpu_of(std::process::id()) - before.1).as_secs_f64() / took / cores,
+        callers: (cpu_of(std::process::id()) - before.1).as_secs_f64() / ROUND.as_secs_f64(),
+        unmade: per_s(unmade),
     }
 }

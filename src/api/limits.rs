@@ -76,7 +76,7 @@ impl Default for Config {
             page_size_max: 1000,
             requests_in_flight_max: 1024,
             bytes_in_flight_max: 128 * 1024 * 1024,
-            queue_wait_max: Duration::from_millis(100),
+            queue_wait_max: Duration::from_millis(50),
             deadline_max: Duration::from_secs(60),
             streams_per_connection_max: 200,
             connections_max: 10_000,

@@ -1,5 +1,6 @@
 //! What can be counted from outside: Prometheus metrics. Labels come from fixed lists and never from a caller.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +16,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::Api;
 use crate::market::SourceState;
 
-type Labels<const N: usize> = [(&'static str, String); N];
+/// Words of our own, so that counting a request allocates nothing.
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Durations = Family<Labels<2>, Histogram, fn() -> Histogram>;
 
 /// All counters of the process. Cheap to clone; clones count together.
@@ -72,15 +74,34 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request has arrived; it is counted when the answer is dropped.
-    pub fn begin(&self, face: &'static str, method: &'static str, span: tracing::Span) -> Observation {
-        self.0.in_flight.get_or_create(&[("face", face.to_owned())]).inc();
-        Observation { metrics: self.clone(), face, method, code: None, started: Instant::now(), span }
+    /// A request that came at `arrived` is being answered; it is counted when the answer is dropped.
+    pub fn begin(
+        &self,
+        face: &'static str,
+        method: &'static str,
+        arrived: Instant,
+        span: tracing::Span,
+    ) -> Observation {
+        self.0.in_flight.get_or_create(&[("face", face.into())]).inc();
+        Observation { metrics: self.clone(), face, method, code: None, arrived, span }
     }
 
     /// A request was refused because of this limit.
     pub fn refused(&self, limit: &'static str) {
-        self.0.refused.get_or_create(&[("limit", limit.to_owned())]).inc();
+        self.0.refused.get_or_create(&[("limit", limit.into())]).inc();
+    }
+
+    /// A request was turned away at once because of this limit, with `code`. It has no duration worth counting.
+    pub fn turned_away(
+        &self,
+        face: &'static str,
+        method: &'static str,
+        limit: &'static str,
+        code: Cow<'static, str>,
+    ) {
+        self.refused(limit);
+        let labels = [("face", face.into()), ("method", method.into()), ("code", code)];
+        self.0.requests.get_or_create(&labels).inc();
     }
 
     /// Bytes of the requests being answered; whoever counts them keeps this up to date.
@@ -91,7 +112,7 @@ impl Metrics {
     /// Something was read again while running, or could not be.
     pub fn reloaded(&self, what: &'static str, is_ok: bool) {
         let outcome = if is_ok { "ok" } else { "failed" };
-        self.0.reloads.get_or_create(&[("what", what.to_owned()), ("outcome", outcome.to_owned())]).inc();
+        self.0.reloads.get_or_create(&[("what", what.into()), ("outcome", outcome.into())]).inc();
     }
 
     pub(super) fn document_read(&self, mentions: usize) {
@@ -111,32 +132,33 @@ pub struct Observation {
     metrics: Metrics,
     face: &'static str,
     method: &'static str,
-    code: Option<String>,
-    started: Instant,
+    code: Option<Cow<'static, str>>,
+    arrived: Instant,
     span: tracing::Span,
 }
 
 impl Observation {
     /// How it ended.
-    pub fn set_code(&mut self, code: String) {
+    pub fn set_code(&mut self, code: Cow<'static, str>) {
         self.code = Some(code);
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        let (face, method) = (self.face.to_owned(), self.method.to_owned());
         // Nobody was left to tell: the peer went away first.
-        let code = self.code.take().unwrap_or_else(|| "cancelled".to_owned());
-        let took = self.started.elapsed().as_secs_f64();
+        let code = self.code.take().unwrap_or("cancelled".into());
+        let took = self.arrived.elapsed().as_secs_f64();
         // For the collector alone; in the log it stands in the line below.
         self.span.set_attribute("cointag.code", code.clone());
         let _within = self.span.enter();
-        tracing::debug!(code, duration_s = took, "answered");
+        tracing::debug!(code = &*code, duration_s = took, "answered");
         let metrics = &self.metrics.0;
-        metrics.in_flight.get_or_create(&[("face", face.clone())]).dec();
-        metrics.durations.get_or_create(&[("face", face.clone()), ("method", method.clone())]).observe(took);
-        metrics.requests.get_or_create(&[("face", face), ("method", method), ("code", code)]).inc();
+        let face = [("face", self.face.into())];
+        metrics.in_flight.get_or_create(&face).dec();
+        let ([face], method) = (face, ("method", self.method.into()));
+        metrics.durations.get_or_create(&[face.clone(), method.clone()]).observe(took);
+        metrics.requests.get_or_create(&[face, method, ("code", code)]).inc();
     }
 }
 

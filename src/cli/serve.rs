@@ -99,9 +99,7 @@ async fn serve(config: &Config, read_again: &dyn Fn() -> Result<Loaded, ConfigEr
             tracing::error!(%error, "everything stays as it was");
         }
     };
-    // At a terminal nobody balances load, and the person is waiting.
-    let at_terminal = signal == Signal::Interrupt && io::stderr().is_terminal();
-    let drain_delay = if at_terminal { Duration::ZERO } else { config.serve.drain_delay };
+    let drain_delay = signal.drain_delay(io::stderr().is_terminal(), config.serve.drain_delay);
     tracing::info!(drain_delay_s = drain_delay.as_secs_f64(), "stopping; a second signal ends at once");
     let second = async {
         // Reloading makes no sense any more.
@@ -193,6 +191,14 @@ enum Signal {
     Hangup,
 }
 
+impl Signal {
+    /// How long requests are still answered.
+    fn drain_delay(self, at_terminal: bool, configured: Duration) -> Duration {
+        // At a terminal nobody balances load, and the person is waiting.
+        if self == Self::Interrupt && at_terminal { Duration::ZERO } else { configured }
+    }
+}
+
 struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -234,5 +240,21 @@ impl Signals {
             std::future::pending::<()>().await;
         }
         Signal::Interrupt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_person_at_a_terminal_does_not_wait_for_load_balancers() {
+        let configured = Duration::from_secs(5);
+        assert_eq!(Signal::Interrupt.drain_delay(true, configured), Duration::ZERO);
+        for (signal, at_terminal) in
+            [(Signal::Interrupt, false), (Signal::Terminate, true), (Signal::Terminate, false)]
+        {
+            assert_eq!(signal.drain_delay(at_terminal, configured), configured);
+        }
     }
 }

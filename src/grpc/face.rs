@@ -1,5 +1,6 @@
 //! What the guard has to know of gRPC: its methods, its deadline header, and how an answer tells its outcome.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -66,6 +67,10 @@ impl Face for Grpc {
 
     /// tonic's own words for what it could not even read are those of a server's fault; they are the caller's.
     fn answer(&self, response: Response<Body>) -> Response<Body> {
+        // A whole status is long to read, and these two are rare.
+        if !matches!(code_of(response.headers()), Some(GrpcCode::OutOfRange | GrpcCode::Internal)) {
+            return response;
+        }
         let Some(status) = Status::from_header_map(response.headers()) else { return response };
         let error = match status.code() {
             GrpcCode::OutOfRange => Error::new(
@@ -83,12 +88,12 @@ impl Face for Grpc {
         self.refuse(error)
     }
 
-    fn code(&self, response: &Response<Body>) -> Option<String> {
+    fn code(&self, response: &Response<Body>) -> Option<Cow<'static, str>> {
         self.code_in_trailers(response.headers())
     }
 
-    fn code_in_trailers(&self, trailers: &HeaderMap) -> Option<String> {
-        Status::from_header_map(trailers).map(|status| word(status.code()).to_owned())
+    fn code_in_trailers(&self, trailers: &HeaderMap) -> Option<Cow<'static, str>> {
+        code_of(trailers).map(|code| word(code).into())
     }
 
     fn break_off(error: Error) -> axum::BoxError {
@@ -100,6 +105,11 @@ impl Face for Grpc {
         Status::from(error).add_header(&mut trailers).ok()?;
         Some(trailers)
     }
+}
+
+/// `None`: the headers do not end the call.
+fn code_of(headers: &HeaderMap) -> Option<GrpcCode> {
+    headers.get(Status::GRPC_STATUS).map(|code| GrpcCode::from_bytes(code.as_bytes()))
 }
 
 fn word(code: GrpcCode) -> &'static str {

@@ -24,7 +24,6 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use tonic::service::Routes;
-use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, Service};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -78,7 +77,7 @@ pub fn service(
     guard: Guard,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<tonic::body::Body>,
+    Response = Response<axum::body::Body>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -114,7 +113,7 @@ pub fn service(
         tonic::Status::internal("a bug in cointag").into_http::<tonic::body::Body>()
     }));
     let guarded = GuardLayer::new(guard, face::Grpc::new()).layer(router);
-    web::cors(&config.web_origins).layer(GrpcWebLayer::new().layer(guarded))
+    web::doors(&config.web_origins, guarded)
 }
 
 /// Health alone, for a port of its own that needs neither TLS nor a key.

@@ -1,7 +1,7 @@
 //! An answer on its way out: holds its place until it is sent, keeps its deadline, and is counted at its end.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
@@ -17,7 +17,9 @@ pub(super) struct Answer<F> {
     face: F,
     seen: Observation,
     keeps: Keeps,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Instant>,
+    /// Made once it is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
     is_over: bool,
 }
 
@@ -40,8 +42,7 @@ impl<F> Answer<F> {
         keeps: Keeps,
         deadline: Option<Instant>,
     ) -> Self {
-        let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
-        Self { inner, face, seen, keeps, deadline, is_over: false }
+        Self { inner, face, seen, keeps, deadline, timer: None, is_over: false }
     }
 }
 
@@ -71,11 +72,9 @@ impl<F: Face + Unpin> http_body::Body for Answer<F> {
             }
             return Poll::Ready(frame);
         }
-        let is_late =
-            this.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready());
-        if !is_late {
-            return Poll::Pending;
-        }
+        let Some(deadline) = this.deadline else { return Poll::Pending };
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(timer.as_mut().poll(context));
         this.is_over = true;
         this.inner = Body::empty();
         Poll::Ready(Some(match this.face.end(Error::deadline_exceeded()) {

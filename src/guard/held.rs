@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{Guard, RETRY_AFTER};
@@ -77,20 +77,24 @@ impl Drop for Share {
 }
 
 /// The body of a request, counted while it is read; breaks off where it would be too much.
-pub(super) struct Counted {
-    inner: Body,
+pub(super) struct Counted<B> {
+    /// `None`: it was broken off.
+    inner: Option<B>,
     held: Held,
     break_off: fn(Error) -> axum::BoxError,
 }
 
-impl Counted {
+impl<B> Counted<B> {
     /// `break_off`: how the face tells itself of the error.
-    pub(super) fn new(inner: Body, held: Held, break_off: fn(Error) -> axum::BoxError) -> Self {
-        Self { inner, held, break_off }
+    pub(super) fn new(inner: B, held: Held, break_off: fn(Error) -> axum::BoxError) -> Self {
+        Self { inner: Some(inner), held, break_off }
     }
 }
 
-impl http_body::Body for Counted {
+impl<B> http_body::Body for Counted<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin,
+{
     type Data = Bytes;
     type Error = axum::BoxError;
 
@@ -99,26 +103,27 @@ impl http_body::Body for Counted {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let this = self.get_mut();
-        let frame = match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        let frame = match ready!(Pin::new(inner).poll_frame(context)) {
             None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into_inner()))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
             Some(Ok(frame)) => frame,
         };
         let bytes = frame.data_ref().map_or(0, |data| i64::try_from(data.len()).unwrap_or(i64::MAX));
         Poll::Ready(Some(match this.held.more(bytes) {
             Ok(()) => Ok(frame),
             Err(error) => {
-                this.inner = Body::empty();
+                this.inner = None;
                 Err((this.break_off)(error))
             }
         }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or(SizeHint::with_exact(0), http_body::Body::size_hint)
     }
 }

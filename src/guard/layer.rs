@@ -1,6 +1,8 @@
 //! The layer around a face: lets requests in or refuses them, sets their deadline, marks and counts them.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -8,13 +10,15 @@ use axum::body::{Body, Bytes};
 use axum::http::{self, HeaderMap, Request, Response};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use super::body::{Answer, Keeps};
+use super::full::{Answers, Full};
 use super::held::{Counted, Held};
-use super::{Access, Guard, mark};
+use super::{Access, Guard, Refusal, mark};
 use crate::api::Error;
 use crate::net::Peer;
 
@@ -42,10 +46,10 @@ pub trait Face: Clone + Send + Sync + Unpin + 'static {
     }
 
     /// What the head of an answer says of its outcome. `None`: the trailers will.
-    fn code(&self, response: &Response<Body>) -> Option<String>;
+    fn code(&self, response: &Response<Body>) -> Option<Cow<'static, str>>;
 
     /// What the trailers say.
-    fn code_in_trailers(&self, trailers: &HeaderMap) -> Option<String>;
+    fn code_in_trailers(&self, trailers: &HeaderMap) -> Option<Cow<'static, str>>;
 
     /// An error in the body of a request, such that the face answers with it.
     fn break_off(error: Error) -> axum::BoxError;
@@ -79,11 +83,12 @@ impl<F> GuardLayer<F> {
     }
 }
 
-impl<S, F: Clone> Layer<S> for GuardLayer<F> {
+impl<S, F: Face> Layer<S> for GuardLayer<F> {
     type Service = Guarded<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guarded { inner, guard: self.guard.clone(), face: self.face.clone() }
+        let full = Arc::new(Answers::new(&self.face, &self.guard.0.limits));
+        Guarded { inner, guard: self.guard.clone(), face: self.face.clone(), full }
     }
 }
 
@@ -93,6 +98,7 @@ pub struct Guarded<S, F> {
     inner: S,
     guard: Guard,
     face: F,
+    full: Arc<Answers>,
 }
 
 impl<S, F, In> Service<Request<In>> for Guarded<S, F>
@@ -100,7 +106,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     F: Face,
-    In: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    In: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -114,8 +120,68 @@ where
     /// answer it. That is why the place is taken and the clock started here: those in line count too.
     fn call(&mut self, request: Request<In>) -> Self::Future {
         let arrived = Instant::now();
-        let (guard, face, mut inner) = (self.guard.clone(), self.face.clone(), self.inner.clone());
-        let method = face.method(request.method(), request.uri().path());
+        let method = self.face.method(request.method(), request.uri().path());
+        let place = match method.access {
+            Access::Open => Ok(None),
+            // Before anything is looked at: what is turned away must cost as little as can be.
+            Access::Scope(_) if self.guard.is_behind() => Err(Refusal::Full(Full::Queue)),
+            Access::Scope(scope) => {
+                let peer = request.extensions().get::<Peer>();
+                self.guard.admit(request.headers(), peer, scope).map(Some)
+            }
+            Access::Operator(scope) => {
+                let peer = request.extensions().get::<Peer>();
+                self.guard.identify(request.headers(), peer, scope).map(|_| None).map_err(Refusal::Error)
+            }
+        };
+        let place = match place {
+            Err(Refusal::Full(full)) => {
+                let answer = self.turn_away(method, request.headers(), full);
+                return Box::pin(swallowed(answer, method, request.into_body()));
+            }
+            Err(Refusal::Error(error)) => Err(error),
+            Ok(place) => Ok(place),
+        };
+        let deadline = self.deadline(method, request.headers(), arrived);
+        let this = self.clone();
+        Box::pin(async move {
+            let has_waited = arrived.elapsed() > this.guard.0.limits.queue_wait_max;
+            if has_waited && matches!(place, Ok(Some(_))) {
+                drop(place);
+                let answer = this.turn_away(method, request.headers(), Full::Queue);
+                return swallowed(answer, method, request.into_body()).await;
+            }
+            this.answer(method, request, place, arrived, deadline).await
+        })
+    }
+}
+
+impl<S, F: Face> Guarded<S, F> {
+    /// The answer to a request for which there is no room. It is counted, and keeps the id that its caller gave it;
+    /// it gets no id, no span and no line in the log.
+    fn turn_away(&self, method: Method, headers: &HeaderMap, full: Full) -> Response<Body> {
+        let (mut answer, code) = self.full.give(full);
+        if let Some(id) = mark::given_id(headers) {
+            answer.headers_mut().insert(mark::REQUEST_ID, id.clone());
+        }
+        self.guard.0.metrics.turned_away(F::NAME, method.name, full.word(), code);
+        answer
+    }
+
+    /// `place`: an error refuses the request; `None` takes no place.
+    async fn answer<In>(
+        self,
+        method: Method,
+        request: Request<In>,
+        place: Result<Option<OwnedSemaphorePermit>, Error>,
+        arrived: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        In: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
+    {
+        let Self { mut inner, guard, face, .. } = self;
         let id = mark::request_id(request.headers());
         let trace = mark::Trace::of(request.headers());
         let span = tracing::info_span!(
@@ -130,33 +196,22 @@ where
         );
         let trace_response =
             guard.0.has_traces.then(|| mark::enter_trace(&span, trace, method.name)).flatten();
-        let mut seen = guard.0.metrics.begin(F::NAME, method.name, span.clone());
-        let deadline = self.deadline(method, request.headers(), arrived);
-        let place = match method.access {
-            Access::Open => Ok(None),
-            Access::Scope(scope) => {
-                guard.admit(request.headers(), request.extensions().get::<Peer>(), scope).map(Some)
-            }
-        };
-        let mut request = request.map(Body::new);
+        let mut seen = guard.0.metrics.begin(F::NAME, method.name, arrived.into_std(), span.clone());
         let answer = async move {
-            let place = place.and_then(|place| match place {
-                Some(_) if arrived.elapsed() > guard.0.limits.queue_wait_max => Err(guard.waited_too_long()),
-                place => Ok(place),
-            });
             let (place, held, response) = match place {
                 Err(error) => {
+                    let response = face.refuse(error);
                     if !method.is_stream {
                         swallow(request.into_body()).await;
                     }
-                    (None, None, face.refuse(error))
+                    (None, None, response)
                 }
-                Ok(None) => (None, None, within(deadline, inner.call(request), &face).await),
+                Ok(None) => (None, None, within(deadline, inner.call(request.map(Body::new)), &face).await),
                 Ok(place) => {
                     let held = Held::new(guard);
+                    let counted = |body| Body::new(Counted::new(body, held.clone(), F::break_off));
+                    let mut request = request.map(counted);
                     request.extensions_mut().insert(held.clone());
-                    let request =
-                        request.map(|body| Body::new(Counted::new(body, held.clone(), F::break_off)));
                     (place, Some(held), within(deadline, inner.call(request), &face).await)
                 }
             };
@@ -173,11 +228,9 @@ where
             let keeps = Keeps { place, held, is_stream: method.is_stream };
             Ok(response.map(|body| Body::new(Answer::new(body, face, seen, keeps, deadline))))
         };
-        Box::pin(answer.instrument(span))
+        answer.instrument(span).await
     }
-}
 
-impl<S, F: Face> Guarded<S, F> {
     /// The caller's deadline, and for what is no stream at most the server's.
     fn deadline(&self, method: Method, headers: &HeaderMap, arrived: Instant) -> Option<Instant> {
         let asked = self.face.timeout(headers);
@@ -187,9 +240,20 @@ impl<S, F: Face> Guarded<S, F> {
     }
 }
 
+/// The answer, once the request has been read past: see [`swallow`].
+async fn swallowed<In>(answer: Response<Body>, method: Method, body: In) -> Result<Response<Body>, Infallible>
+where
+    In: http_body::Body<Data = Bytes> + Unpin,
+{
+    if !method.is_stream {
+        swallow(body).await;
+    }
+    Ok(answer)
+}
+
 /// Reads the rest of a short request that is refused. HTTP/2 would have to reset the call otherwise, and a client
 /// that sends many calls then finds the next ones refused by the connection, without a reason.
-async fn swallow(mut body: Body) {
+async fn swallow(mut body: impl http_body::Body<Data = Bytes> + Unpin) {
     let read = async {
         let mut left = SWALLOWED_MAX;
         while let Some(Ok(frame)) = body.frame().await

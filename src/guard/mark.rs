@@ -19,15 +19,19 @@ pub(super) const TRACE_RESPONSE: &str = "traceresponse";
 /// Longer ids of callers would fill the log.
 const ID_CHARS_MAX: usize = 128;
 
-/// The caller's own id of the request, or a new one. What is not plain is replaced: it goes into the log.
+/// The caller's own id of the request. `None`: it sent none, or one that is not plain; it goes into the log.
+pub(super) fn given_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    headers.get(REQUEST_ID).filter(|id| {
+        let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+        (1..=ID_CHARS_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain)
+    })
+}
+
+/// The caller's own id of the request, or a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let given = headers.get(REQUEST_ID).filter(|id| {
-        let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-        (1..=ID_CHARS_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain)
-    });
-    given.cloned().unwrap_or_else(|| {
+    given_id(headers).cloned().unwrap_or_else(|| {
         let id = format!("{:016x}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
         HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("none"))
     })

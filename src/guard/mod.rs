@@ -5,6 +5,7 @@
 //! a server that works.
 
 mod body;
+mod full;
 mod held;
 mod keys;
 mod lag;
@@ -27,7 +28,9 @@ pub use held::Held;
 pub use keys::{Config, Keys, KeysError, Scope};
 pub use layer::{Face, GuardLayer, Method};
 
-/// How long a refused caller is asked to wait: a few times the longest wait for a turn.
+use full::Full;
+
+/// How long a caller is asked to wait whose request does not fit beside the others.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The rules of admission, shared by both faces. Cheap to clone.
@@ -55,6 +58,9 @@ pub enum Access {
     Open,
     /// A key with this scope, if the server has keys.
     Scope(Scope),
+    /// The same, for whoever runs the server: never refused for want of room. A server that has too much to do must
+    /// still say so.
+    Operator(Scope),
 }
 
 impl Guard {
@@ -83,15 +89,19 @@ impl Guard {
         self.0.keys.store(Some(Arc::new(keys)));
     }
 
+    /// Whether a request that comes now would wait too long for its turn.
+    fn is_behind(&self) -> bool {
+        self.0.lag.now() > self.0.limits.queue_wait_max
+    }
+
     /// Lets a request in, or says why not. The place is held until the answer is sent.
     fn admit(
         &self,
         headers: &HeaderMap,
         peer: Option<&Peer>,
         scope: Scope,
-    ) -> Result<OwnedSemaphorePermit, Error> {
-        self.check_headers(headers)?;
-        let client = self.client(headers, peer, scope)?;
+    ) -> Result<OwnedSemaphorePermit, Refusal> {
+        let client = self.identify(headers, peer, scope)?;
         if let Some(rates) = &self.0.rates
             && let Err(wait) = rates.check(&client)
         {
@@ -99,19 +109,15 @@ impl Guard {
             let max = self.0.limits.requests_per_second;
             let message =
                 format!("more than {max} requests a second (option `requests_per_second` in [limits])");
-            return Err(Error::exhausted(message, LimitRef::new("requests_per_second", max), wait));
+            return Err(Error::exhausted(message, LimitRef::new("requests_per_second", max), wait).into());
         }
-        if self.0.lag.now() > self.0.limits.queue_wait_max {
-            return Err(self.waited_too_long());
-        }
-        Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| {
-            self.0.metrics.refused("in_flight");
-            let max = self.0.limits.requests_in_flight_max;
-            let message = format!(
-                "{max} requests are being answered already (option `requests_in_flight_max` in [limits])"
-            );
-            Error::exhausted(message, LimitRef::new("requests_in_flight_max", max), RETRY_AFTER)
-        })
+        Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| Refusal::Full(Full::InFlight))
+    }
+
+    /// Who asks, if they may.
+    fn identify(&self, headers: &HeaderMap, peer: Option<&Peer>, scope: Scope) -> Result<Arc<str>, Error> {
+        self.check_headers(headers)?;
+        self.client(headers, peer, scope)
     }
 
     /// HTTP/2 counts for itself; HTTP/1 knows only the size of a buffer, which is larger.
@@ -150,17 +156,19 @@ impl Guard {
         }
         Ok(client.name())
     }
+}
 
-    /// Why a request is not answered while the line is too long.
-    fn waited_too_long(&self) -> Error {
-        self.0.metrics.refused("queue");
-        let max = self.0.limits.queue_wait_max;
-        let message = format!(
-            "the server has more to do than it can: requests wait over {max:?} for their turn \
-             (option `queue_wait_max` in [limits])"
-        );
-        let limit = LimitRef::new("queue_wait_max", format_args!("{}ms", max.as_millis()));
-        Error::exhausted(message, limit, RETRY_AFTER)
+/// Why a request is not let in.
+enum Refusal {
+    /// There is no room for it; whose it is does not matter.
+    Full(Full),
+    /// It may not, or not as it is.
+    Error(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the guard has to know of HTTP: its routes, and how an answer tells its outcome.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,14 +24,14 @@ impl Face for Http {
             "/" => ("/", Access::Open),
             "/livez" => ("/livez", Access::Open),
             "/readyz" => ("/readyz", Access::Open),
-            "/metrics" => ("/metrics", read),
+            "/metrics" => ("/metrics", Access::Operator(Scope::Read)),
             "/v1/tag" => ("/v1/tag", read),
             "/v1/batch-tag" => ("/v1/batch-tag", read),
             "/v1/quotes" => ("/v1/quotes", read),
             "/v1/tokens" => ("/v1/tokens", read),
             "/v1/catalog-diff" => ("/v1/catalog-diff", read),
             "/v1/server-info" => ("/v1/server-info", read),
-            "/v1/log-level" => ("/v1/log-level", Access::Scope(Scope::Admin)),
+            "/v1/log-level" => ("/v1/log-level", Access::Operator(Scope::Admin)),
             path if path.starts_with("/v1/tokens/") => ("/v1/tokens/{token_id}", read),
             _ => ("other", read),
         };
@@ -45,11 +46,11 @@ impl Face for Http {
         Failure::from(error).into_response()
     }
 
-    fn code(&self, response: &Response<Body>) -> Option<String> {
-        Some(response.status().as_str().to_owned())
+    fn code(&self, response: &Response<Body>) -> Option<Cow<'static, str>> {
+        Some(response.status().as_str().to_owned().into())
     }
 
-    fn code_in_trailers(&self, _: &HeaderMap) -> Option<String> {
+    fn code_in_trailers(&self, _: &HeaderMap) -> Option<Cow<'static, str>> {
         None
     }
 

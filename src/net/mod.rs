@@ -221,11 +221,15 @@ mod tests {
     const LONG: Duration = Duration::from_secs(30);
 
     async fn peer(patience: Patience) -> TcpStream {
+        peer_of(patience, None).await
+    }
+
+    async fn peer_of(patience: Patience, tls: Option<Tls>) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let service =
             tower::service_fn(|_: Request<Incoming>| async { Ok(Response::new(Answer::from("here"))) });
-        let settings = Settings { limits: Limits::default(), patience, tls: None };
+        let settings = Settings { limits: Limits::default(), patience, tls };
         tokio::spawn(serve(listener, service, settings, CancellationToken::new()));
         TcpStream::connect(addr).await.unwrap()
     }
@@ -262,6 +266,22 @@ mod tests {
         assert!(idle.is_err(), "closed while idle");
         assert!(ask(&mut quick).await.starts_with("HTTP/1.1 200"));
         is_closed(peer(patience).await).await;
+    }
+
+    #[tokio::test]
+    async fn a_tls_handshake_that_does_not_come_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = rcgen::generate_simple_self_signed(["cointag.test".to_owned()]).unwrap();
+        let [cert, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
+        std::fs::write(&cert, own.cert.pem()).unwrap();
+        std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+        let config = TlsConfig { cert: Some(cert), key: Some(key), client_ca: None };
+        let tls = Tls::load(&config).unwrap();
+        let patience = Patience { first_words: SHORT, ..Patience::default() };
+        let mut peer = peer_of(patience, tls).await;
+        // The head of a record of TLS, and nothing after it.
+        peer.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
+        is_closed(peer).await;
     }
 
     #[tokio::test]

@@ -48,7 +48,7 @@ fn every_metric_is_on_the_page_and_no_other() {
     let markets = Markets::disabled(catalog.clone());
     let api = Api::new(std::sync::Arc::new(Detector::new(catalog)), markets, Limits::default());
     // A family shows itself with its first value.
-    drop(api.metrics().begin("grpc", "x", tracing::Span::none()));
+    drop(api.metrics().begin("grpc", "x", std::time::Instant::now(), tracing::Span::none()));
     api.metrics().refused("rate");
     api.metrics().reloaded("tls", true);
     let text = api.render_metrics();

@@ -63,13 +63,17 @@ impl Running {
     }
 
     pub(super) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(status.unwrap().success());
+        send_signal(self.child.id(), name);
     }
 
     pub(super) fn exit(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
+}
+
+fn send_signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.unwrap().success());
 }
 
 impl Drop for Running {
@@ -159,8 +163,8 @@ fn sighup_reloads_the_overlay_and_a_bad_one_changes_nothing() {
 const ADMIN: &str = "key-of-the-operator";
 
 /// One request with the operator's key; gives the whole answer.
-fn ask(server: &Running, verb: &str, path: &str, body: &str) -> String {
-    let mut peer = TcpStream::connect(&server.http).unwrap();
+fn ask(http: &str, verb: &str, path: &str, body: &str) -> String {
+    let mut peer = TcpStream::connect(http).unwrap();
     let length = body.len();
     write!(
         peer,
@@ -169,6 +173,43 @@ fn ask(server: &Running, verb: &str, path: &str, body: &str) -> String {
     )
     .unwrap();
     std::io::read_to_string(peer).unwrap()
+}
+
+/// Whatever is logged, by us or by a library, at the level that logs most.
+#[test]
+fn neither_a_key_nor_an_articles_text_is_ever_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys.toml");
+    let client = format!("[[client]]\nname = \"operator\"\nkeys = [\"{ADMIN}\"]\nscopes = [\"admin\"]\n");
+    std::fs::write(&keys, client).unwrap();
+    let keys = format!("auth.keys_file={}", keys.display());
+    let mut server = Running::start(&["--set", &keys]);
+    let text = "Quenelle prefers Bitcoin";
+    let [article, key_file] = ["article.jsonl", "key"].map(|name| dir.path().join(name));
+    std::fs::write(&article, format!("{{\"title\":\"{text}\"}}\n")).unwrap();
+    let [article, key_path] = [&article, &key_file].map(|path| path.to_str().unwrap());
+    let (http, grpc, process) = (server.http.clone(), server.grpc.clone(), server.child.id());
+    let log = std::thread::scope(|scope| {
+        // Read meanwhile: a server whose log nobody takes comes to a stop.
+        let log = scope.spawn(|| std::io::read_to_string(&mut server.log).unwrap());
+        assert!(ask(&http, "PUT", "/v1/log-level", r#"{"level":"trace"}"#).starts_with("HTTP/1.1 200"));
+        let body = format!("{{\"document\":{{\"title\":\"{text}\"}}}}");
+        let answer = ask(&http, "POST", "/v1/tag", &body);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("bitcoin"), "{answer}");
+        // The same over gRPC, with the key that counts and with one that does not.
+        for key in [ADMIN, "key-of-nobody-at-all"] {
+            std::fs::write(&key_file, key).unwrap();
+            let output = run(&["tag", article, "--server", &grpc, "--server-key-file", key_path]);
+            assert_eq!(output.status.success(), key == ADMIN, "{}", stderr(&output));
+        }
+        send_signal(process, "TERM");
+        log.join().unwrap()
+    });
+    for secret in ["Quenelle", ADMIN, "key-of-nobody-at-all"] {
+        let told = log.lines().find(|line| line.contains(secret));
+        assert_eq!(told, None, "{secret}");
+    }
+    assert!(log.contains("\"level\":\"TRACE\"") && log.contains("answered"));
 }
 
 #[test]
@@ -181,15 +222,15 @@ fn the_log_level_changes_while_running_and_a_bad_file_changes_nothing() {
     std::fs::write(&config, settings("")).unwrap();
     let mut server = Running::start(&["--config", config.to_str().unwrap()]);
 
-    assert!(ask(&server, "PUT", "/v1/log-level", r#"{"level":"debug"}"#).starts_with("HTTP/1.1 200"));
+    assert!(ask(&server.http, "PUT", "/v1/log-level", r#"{"level":"debug"}"#).starts_with("HTTP/1.1 200"));
     server.wait_for("log level changed");
-    ask(&server, "GET", "/v1/server-info", "");
+    ask(&server.http, "GET", "/v1/server-info", "");
     let mut line = server.wait_for("answered");
     while line["span"]["method"] != "/v1/server-info" {
         line = server.wait_for("answered");
     }
     assert_eq!(line["span"]["request_id"], "find-me");
-    let refused = ask(&server, "PUT", "/v1/log-level", r#"{"level":"cointag=loud"}"#);
+    let refused = ask(&server.http, "PUT", "/v1/log-level", r#"{"level":"cointag=loud"}"#);
     assert!(refused.starts_with("HTTP/1.1 400") && refused.contains("\"field\":\"level\""), "{refused}");
 
     // A file that cannot be used: it is said and counted, and what was in force stays so.
@@ -198,7 +239,7 @@ fn the_log_level_changes_while_running_and_a_bad_file_changes_nothing() {
         server.signal("HUP");
         server.wait_for("everything stays as it was");
     }
-    let metrics = ask(&server, "GET", "/metrics", "");
+    let metrics = ask(&server.http, "GET", "/metrics", "");
     let counted = r#"cointag_reloads_total{what="configuration",outcome="failed"} 3"#;
     assert!(metrics.contains(counted), "{metrics}");
     while server.wait_for("answered")["span"]["method"] != "/metrics" {}
@@ -208,7 +249,7 @@ fn the_log_level_changes_while_running_and_a_bad_file_changes_nothing() {
     server.signal("HUP");
     assert_eq!(server.wait_for("changed, but in force only after a restart")["options"], "serve.drain_delay");
     server.wait_for("reloaded");
-    ask(&server, "GET", "/v1/server-info", "");
+    ask(&server.http, "GET", "/v1/server-info", "");
     server.signal("HUP");
     // The first line since that is no "answered" comes at once.
     let next = server.wait_for("");

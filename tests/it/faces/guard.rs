@@ -153,8 +153,56 @@ async fn a_request_that_waited_too_long_for_its_turn_is_not_read() {
     let status = TaggerServiceClient::new(server.channel().await).tag(title("Bitcoin")).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(status.get_details_error_info().unwrap().metadata["option"], "limits.queue_wait_max");
-    assert_eq!(reqwest::get(server.url("/v1/tokens")).await.unwrap().status(), 429);
     assert!(is_healthy(&server).await);
+    let answer = reqwest::get(server.url("/v1/tokens")).await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert!(answer.headers().contains_key("retry-after"));
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["error"]["limit"]["option"], "limits.queue_wait_max");
+}
+
+/// Turning away costs next to nothing: one frame with the caller's own id, before keys are looked at, and a count.
+#[tokio::test]
+async fn a_request_that_is_turned_away_is_counted_and_not_even_asked_for_its_key() {
+    let keys = keys_file(KEYS);
+    let server = TestServer::start_with(|config| {
+        config.limits.queue_wait_max = Duration::ZERO;
+        config.auth.keys_file = Some(keys.to_path_buf());
+    })
+    .await;
+    let mut client = TaggerServiceClient::new(server.channel().await);
+    let mut delays = std::collections::BTreeSet::new();
+    for round in 0..8 {
+        let mut request = Request::new(title("Bitcoin"));
+        request.metadata_mut().insert("x-request-id", "feed-17".parse().unwrap());
+        let status = client.tag(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted, "{round}");
+        assert_eq!(status.metadata().get("x-request-id").unwrap(), "feed-17");
+        assert!(status.get_details_error_info().is_some());
+        delays.insert(status.get_details_retry_info().unwrap().retry_delay.unwrap());
+    }
+    // They do not all come again at one moment.
+    assert!(delays.len() > 1, "{delays:?}");
+    // A stream is turned away too, and so is a page.
+    let status = client.tag_stream(tokio_stream::pending()).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let answer = reqwest::Client::new()
+        .post(format!("http://{}/cointag.v1.TaggerService/Tag", server.server.addrs().grpc))
+        .header("content-type", "application/grpc-web+proto")
+        .body(vec![0; 5]);
+    assert_eq!(within(answer.send()).await.unwrap().headers()["grpc-status"], "8");
+    // Whoever runs the server still learns what happens, with a key.
+    assert_eq!(reqwest::get(server.url("/metrics")).await.unwrap().status(), 401);
+    let metrics = reqwest::Client::new().get(server.url("/metrics")).bearer_auth("key-of-the-operator");
+    let metrics = metrics.send().await.unwrap();
+    assert_eq!(metrics.status(), 200);
+    let text = metrics.text().await.unwrap();
+    for line in [
+        "cointag_requests_total{face=\"grpc\",method=\"cointag.v1.TaggerService/Tag\",code=\"RESOURCE_EXHAUSTED\"} 9",
+        "cointag_requests_refused_total{limit=\"queue\"} 10",
+    ] {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
 }
 
 #[tokio::test]
@@ -199,6 +247,11 @@ async fn a_client_over_its_rate_is_refused_and_another_is_not() {
     let delay = status.get_details_retry_info().unwrap().retry_delay.unwrap();
     assert!(delay <= Duration::from_secs(1), "{delay:?}");
     client.tag(with_key("Bitcoin", "key-of-the-operator")).await.unwrap();
+    // A probe may ask as often as it likes.
+    for _ in 0..5 {
+        assert!(is_healthy(&server).await);
+        assert_eq!(reqwest::get(server.url("/readyz")).await.unwrap().status(), 200);
+    }
 }
 
 #[tokio::test]

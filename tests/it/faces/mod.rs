@@ -13,7 +13,9 @@ mod published;
 mod reload;
 mod security;
 mod shutdown;
+mod streams;
 mod tag_client;
+mod web;
 
 use std::io::Write as _;
 use std::net::SocketAddr;

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
 
 use super::*;
 
@@ -46,6 +47,14 @@ fn write(dir: &Path, pair: &Pair) {
 }
 
 async fn start_tls(dir: &Path, client_ca: Option<&Authority>) -> TestServer {
+    start_tls_with(dir, client_ca, |_| {}).await
+}
+
+async fn start_tls_with(
+    dir: &Path,
+    client_ca: Option<&Authority>,
+    change: impl FnOnce(&mut Config),
+) -> TestServer {
     if let Some(authority) = client_ca {
         std::fs::write(dir.join("clients.pem"), authority.pem()).unwrap();
     }
@@ -55,6 +64,7 @@ async fn start_tls(dir: &Path, client_ca: Option<&Authority>) -> TestServer {
         config.tls.client_ca = client_ca.map(|_| dir.join("clients.pem"));
         config.health.listen = Some(any_port());
         config.security.reload_every = Duration::from_millis(10);
+        change(config);
     })
     .await
     .ready()
@@ -122,6 +132,31 @@ async fn with_client_certificates_probes_still_have_a_port() {
     assert_eq!(answer.headers()["grpc-status"], "12");
 }
 
+/// Behind a load balancer all have one address: who has a certificate of its own has a share of its own.
+#[tokio::test]
+async fn each_client_certificate_has_a_rate_of_its_own() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    write(dir.path(), &authority.sign("cointag.test"));
+    let server = start_tls_with(dir.path(), Some(&authority), |config| {
+        config.limits.requests_per_second = 1;
+        config.limits.requests_burst = 1;
+    })
+    .await;
+    for name in ["feed.test", "archive.test"] {
+        let channel = connect(&server, &authority, Some(authority.sign(name))).await.unwrap();
+        let mut client = TaggerServiceClient::new(channel);
+        client.tag(title("Bitcoin")).await.unwrap();
+        let status = loop {
+            if let Err(status) = client.tag(title("Bitcoin")).await {
+                break status;
+            }
+        };
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{name}");
+        let option = &status.get_details_error_info().unwrap().metadata["option"];
+        assert_eq!(option, "limits.requests_per_second");
+    }
+}
+
 /// A client of the HTTP face that trusts this authority.
 fn https(server: &TestServer, authority: &Authority, identity: Option<Pair>) -> reqwest::Client {
     let trusted = reqwest::Certificate::from_pem(authority.pem().as_bytes()).unwrap();
@@ -175,7 +210,7 @@ async fn a_handshake_that_was_not_begun_does_not_hold_a_server_that_stops() {
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -203,7 +238,7 @@ async fn still_serves(server: &TestServer) {
     within(client.tag(title("Bitcoin"))).await.unwrap();
 }
 
-async fn connected(server: &TestServer) -> TcpStream {
+pub(super) async fn connected(server: &TestServer) -> TcpStream {
     let mut peer = TcpStream::connect(server.server.addrs().grpc).await.unwrap();
     peer.write_all(PREFACE).await.unwrap();
     peer.write_all(&frame(4, 0, 0, &[])).await.unwrap();
@@ -333,6 +368,10 @@ async fn an_old_connection_is_asked_to_come_again_and_no_call_fails() {
     let server =
         TestServer::start_with(|config| config.limits.connection_age_max = Duration::from_millis(50)).await;
     let mut client = TaggerServiceClient::new(server.channel().await);
+    let (items, requests) = tokio::sync::mpsc::channel(1);
+    let mut old = TaggerServiceClient::new(server.channel().await);
+    let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let mut answers = old.tag_stream(requests).await.unwrap().into_inner();
     let started = std::time::Instant::now();
     while started.elapsed() < Duration::from_millis(400) {
         // A call that the client had not sent yet when it was told to go fails there; it may send it again.
@@ -343,6 +382,11 @@ async fn an_old_connection_is_asked_to_come_again_and_no_call_fails() {
         text.lines().filter(|line| line.starts_with("cointag_requests_total{face=\"grpc\"")).collect();
     assert_eq!(calls.len(), 1, "{calls:?}");
     assert!(calls[0].contains("code=\"OK\""), "{calls:?}");
+    // A stream that is older than its connection may become runs on to its own end.
+    items.send(pb::TagStreamRequest { item_id: "late".to_owned(), ..Default::default() }).await.unwrap();
+    assert_eq!(within(answers.message()).await.unwrap().unwrap().item_id, "late");
+    drop(items);
+    assert!(within(answers.message()).await.unwrap().is_none());
 }
 
 /// `cointag health` is the probe in images without a shell.

@@ -2,6 +2,7 @@
 //!
 //! Each test is one row of the table in docs/operations.md, and there is no row without its test.
 
+use cointag::grpc::pb::quote_service_client::QuoteServiceClient;
 use cointag::grpc::pb::tagger_service_client::TaggerServiceClient;
 use cointag::serve::{Ended, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,10 +15,11 @@ use tonic_health::pb::health_client::HealthClient;
 use super::*;
 
 /// What may be open when the server stops, what its peer sees, and how the server ends.
-const ROWS: [(&str, &str, Ended); 10] = [
+const ROWS: [(&str, &str, Ended); 11] = [
     ("an idle client", "GOAWAY", Ended::Clean),
     ("a call in flight", "its answer", Ended::Clean),
     ("an open `TagStream`", "UNAVAILABLE", Ended::Clean),
+    ("an open `WatchQuotes`", "UNAVAILABLE", Ended::Clean),
     ("an open `Watch`", "NOT_SERVING, then UNAVAILABLE", Ended::Clean),
     ("a TCP connection without a word", "closed", Ended::Clean),
     ("half an HTTP/2 preface", "closed", Ended::Clean),
@@ -147,6 +149,18 @@ async fn with_an_open_stream() {
     let (ended, end) = tokio::join!(stop(server), within(answers.message()));
     assert_eq!(end.unwrap_err().code(), Code::Unavailable);
     ended_as_told("an open `TagStream`", ended);
+}
+
+#[tokio::test]
+async fn with_an_open_watch_of_quotes() {
+    let server = TestServer::start().await.ready().await;
+    let mut client = QuoteServiceClient::new(server.channel().await);
+    let watch = pb::WatchQuotesRequest { token_ids: vec!["bitcoin".to_owned()], ..Default::default() };
+    let mut quotes = client.watch_quotes(watch).await.unwrap().into_inner();
+    assert_eq!(within(quotes.message()).await.unwrap().unwrap().quotes.len(), 1);
+    let (ended, end) = tokio::join!(stop(server), within(quotes.message()));
+    assert_eq!(end.unwrap_err().code(), Code::Unavailable);
+    ended_as_told("an open `WatchQuotes`", ended);
 }
 
 #[tokio::test]

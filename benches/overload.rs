@@ -28,8 +28,8 @@ mod support;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -127,7 +127,7 @@ fn serve(queue_wait_max: Duration) {
 /// A server in a process of its own, and connections to it.
 struct Target {
     process: std::process::Child,
-    connections: Vec<SendRequest<Bytes>>,
+    connections: Vec<Arc<Mutex<SendRequest<Bytes>>>>,
 }
 
 impl Target {
@@ -142,23 +142,40 @@ impl Target {
         let addr = lines.find_map(|line| line.ok().filter(|line| !line.contains(' '))).unwrap();
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
-            let stream = tokio::net::TcpStream::connect(&addr).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let (client, connection) = h2::client::Builder::new()
-                .initial_window_size(1 << 20)
-                .initial_connection_window_size(1 << 24)
-                .handshake(stream)
-                .await
-                .unwrap();
-            tokio::spawn(connection);
-            connections.push(client);
+            let (client, mut connection) = connect(&addr).await.unwrap();
+            let client = Arc::new(Mutex::new(client));
+            connections.push(Arc::clone(&client));
+            let addr = addr.clone();
+            // Comes again when it is closed, as every gRPC client does.
+            tokio::spawn(async move {
+                loop {
+                    let _ = connection.await;
+                    let Ok((again, next)) = connect(&addr).await else { return };
+                    *client.lock().unwrap() = again;
+                    connection = next;
+                }
+            });
         }
         Self { process, connections }
+    }
+
+    fn connection(&self, caller: usize) -> SendRequest<Bytes> {
+        self.connections[caller % CONNECTIONS].lock().unwrap().clone()
     }
 
     fn cpu(&self) -> Duration {
         cpu_of(self.process.id())
     }
+}
+
+type Connection = h2::client::Connection<tokio::net::TcpStream, Bytes>;
+
+async fn connect(addr: &str) -> Result<(SendRequest<Bytes>, Connection), Box<dyn std::error::Error>> {
+    let stream = tokio::net::TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(1 << 20).initial_connection_window_size(1 << 24);
+    Ok(builder.handshake(stream).await?)
 }
 
 impl Drop for Target {
@@ -188,7 +205,7 @@ enum Outcome {
     Transport,
     /// The callers had no time to make it.
     Unmade,
-    /// The server closed the connection: HTTP/2 takes many calls given up at one time for an attack.
+    /// The server closed the connection, which takes many calls given up at one time for an attack; the callers open another.
     CutOff,
 }
 
@@ -277,7 +294,7 @@ async fn full_speed(target: &Target, body: &Bytes) -> (f64, f64) {
     let (started, before) = (Instant::now(), target.cpu());
     let callers: Vec<_> = (0..BUSY)
         .map(|number| {
-            let (client, done, body) = (target.connections[number].clone(), Arc::clone(&done), body.clone());
+            let (client, done, body) = (target.connection(number), Arc::clone(&done), body.clone());
             tokio::spawn(async move {
                 while started.elapsed() < ROUND / 2 {
                     call(client.clone(), body.clone(), Instant::now(), false).await;
@@ -324,7 +341,7 @@ async fn offer(target: &Target, rate: f64, body: &Bytes, is_polite: bool) -> Rou
             if is_polite && silent[caller].load(Ordering::Relaxed) {
                 continue;
             }
-            let client = target.connections[caller % CONNECTIONS].clone();
+            let client = target.connection(caller);
             let (body, silent) = (body.clone(), Arc::clone(&silent));
             calls.spawn(async move {
                 let outcome = call(client, body, due, is_polite).await;

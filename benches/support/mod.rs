@@ -4,6 +4,10 @@ pub(crate) mod articles;
 
 use std::time::{Duration, Instant};
 
+/// The one of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Times each candidate once a round, in turn, and gives the median of each: a machine whose speed drifts
 /// slows all of them alike.
 pub(crate) fn medians(rounds: usize, candidates: &mut [(&str, &mut dyn FnMut())]) -> Vec<Duration> {

@@ -140,10 +140,13 @@ impl Calls {
     /// So many were made.
     pub(super) fn tick(&mut self, made: u64) {
         match &self.bar {
-            Some(bar) => bar.set_position(made),
+            Some(bar) => {
+                bar.set_length(self.all.max(made));
+                bar.set_position(made);
+            }
             None if !self.quiet && self.told.elapsed() >= LINE_EVERY => {
                 self.told = Instant::now();
-                tell(&format!("{} of {} calls for prices", grouped(made), grouped(self.all)));
+                tell(&calls_made(made, self.all));
             }
             None => {}
         }
@@ -155,6 +158,14 @@ impl Calls {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A call that fails is made again, so there may be more than were planned.
+fn calls_made(made: u64, all: u64) -> String {
+    if made > all {
+        return format!("{} calls for prices, {} of them again", grouped(made), grouped(made - all));
+    }
+    format!("{} of {} calls for prices", grouped(made), grouped(all))
 }
 
 pub(super) fn tell(text: &str) {
@@ -209,6 +220,12 @@ pub(super) fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_that_are_made_again_are_told_apart() {
+        assert_eq!(calls_made(1000, 2500), "1,000 of 2,500 calls for prices");
+        assert_eq!(calls_made(6, 1), "6 calls for prices, 5 of them again");
+    }
 
     #[test]
     fn the_summary_shows_the_most_mentioned_as_bars() {

@@ -1,7 +1,7 @@
 //! What a token is worth: quotes, where they come from, and how old they are.
 //!
 //! Requests only ever read the [`book`]; the refresh loop writes it. Never knows about texts or mentions.
-//! Modules are listed in reading order. To add a market API: one file in [`sources`], one row there.
+//! Modules are listed in reading order. To add a market API: one file in `sources`, one row there.
 
 pub mod book;
 pub mod quote;

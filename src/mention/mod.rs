@@ -15,6 +15,7 @@ mod html;
 mod judge;
 mod letters;
 mod lexicon;
+mod line;
 mod offsets;
 mod owner;
 mod phrases;

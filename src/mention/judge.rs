@@ -9,6 +9,7 @@ use super::letters::case_holds;
 use super::lexicon::{Claim, Lexicon, Meaning, Role, Rules, WordRoles};
 use super::scan::{Form, Hit, scan};
 use super::together::{names_with_tickers, with_two_surfaces, words_in_both_cases};
+use super::topic::{CryptoWords, RICH, document_evidence};
 use super::{Field, glued, owner, surroundings};
 use crate::catalog::{Catalog, Class, TokenIndex};
 
@@ -86,30 +87,6 @@ struct Seen {
     against: Vec<TokenIndex>,
     crypto_words: CryptoWords,
 }
-
-/// Different crypto words, up to one more than make a text rich in them: more of them change nothing.
-#[derive(Debug, Default)]
-struct CryptoWords {
-    patterns: [usize; RICH + 1],
-    count: usize,
-}
-
-impl CryptoWords {
-    fn insert(&mut self, pattern: usize) {
-        if self.count < self.patterns.len() && !self.patterns[..self.count].contains(&pattern) {
-            self.patterns[self.count] = pattern;
-            self.count += 1;
-        }
-    }
-
-    /// How many there are beside this one: no word speaks for itself.
-    fn beside(&self, pattern: usize) -> usize {
-        self.count - usize::from(self.patterns[..self.count].contains(&pattern))
-    }
-}
-
-/// A text with so many crypto words is about little else.
-const RICH: usize = 6;
 
 /// Judges every place of a document as far as it can be judged alone.
 pub(super) fn judge<'l>(
@@ -351,21 +328,6 @@ fn may_stand(claim: &Claim, bare: &str, in_case: bool, lower_text: bool, hit: Hi
 
 fn is_pair(form: Form) -> bool {
     matches!(form, Form::PairBase | Form::PairQuote)
-}
-
-/// What a document with this many crypto words says.
-fn document_evidence(crypto_words: usize, crypto_news: bool) -> EvidenceSet {
-    let mut document = EvidenceSet::default();
-    // Each class has its own weights for these; a claim heeds the one that is meant.
-    let kinds: &[Evidence] = match crypto_words {
-        0 if !crypto_news => &[Evidence::NoCrypto, Evidence::NoCryptoC, Evidence::NoCryptoD],
-        1 if !crypto_news => &[Evidence::CryptoHint],
-        _ => &[Evidence::CryptoText, Evidence::CryptoTextWeak],
-    };
-    kinds.iter().for_each(|kind| document.add(*kind));
-    document.add_if(Evidence::CryptoRich, crypto_words >= RICH);
-    document.add_if(Evidence::CryptoNews, crypto_news);
-    document
 }
 
 /// The assets that an open place may name, sorted.

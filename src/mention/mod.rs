@@ -24,6 +24,7 @@ mod scan;
 mod surface;
 mod surroundings;
 mod together;
+mod topic;
 mod words;
 
 use jiff::Timestamp;

@@ -74,6 +74,28 @@ fn moments(job: Job<'_>, output: &Path, folder: &Path) -> Vec<PathBuf> {
     copies
 }
 
+/// An archive of which one record is set aside.
+fn with_one_bad(folder: &Path, count: usize) -> PathBuf {
+    let mut articles = articles(count);
+    articles[13]["text"] = Value::from(5);
+    write_jsonl(folder, &articles)
+}
+
+/// A run that nothing stops, beside a folder for others into the same format.
+fn uninterrupted(
+    jsonl: &Path,
+    format: OutputFormat,
+    folder: &Path,
+    name: &str,
+    prices: &Prices,
+) -> (PathBuf, PathBuf) {
+    let folder = folder.join(format!("of-{name}"));
+    std::fs::create_dir(&folder).unwrap();
+    let whole = folder.join(format!("whole-{name}"));
+    run(job_of(jsonl, format, prices), Destination::File(whole.clone()), &mut |_| {}).unwrap();
+    (folder, whole)
+}
+
 fn read(output: &Path) -> [Option<Vec<u8>>; 2] {
     [output.to_owned(), rejected_path(output)].map(|path| std::fs::read(path).ok())
 }
@@ -88,9 +110,7 @@ fn append(path: &Path, bytes: &[u8]) {
 fn a_process_that_dies_at_any_block_is_gone_on_with_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let mut articles = articles(40);
-    articles[13]["text"] = Value::from(5);
-    let jsonl = write_jsonl(folder, &articles);
+    let jsonl = with_one_bad(folder, 40);
     let prices = Prices { known: AtomicBool::new(true) };
     for (format, name) in OUTPUTS {
         let folder = folder.join(format!("of-{name}"));
@@ -116,16 +136,11 @@ fn a_process_that_dies_at_any_block_is_gone_on_with_byte_for_byte() {
 fn filling_what_is_pending_loses_nothing_whenever_it_dies() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let mut articles = articles(24);
-    articles[13]["text"] = Value::from(5);
-    let jsonl = write_jsonl(folder, &articles);
+    let jsonl = with_one_bad(folder, 24);
     let prices = Prices { known: AtomicBool::new(true) };
     for (format, name) in OUTPUTS {
-        let folder = folder.join(format!("of-{name}"));
-        std::fs::create_dir(&folder).unwrap();
+        let (folder, whole) = uninterrupted(&jsonl, format, folder, name, &prices);
         let to = |output: &Path| Destination::File(output.to_owned());
-        let whole = folder.join(format!("whole-{name}"));
-        run(job_of(&jsonl, format, &prices), to(&whole), &mut |_| {}).unwrap();
         let output = folder.join(name);
         prices.known.store(false, Ordering::SeqCst);
         // Killed while prices are missing, and gone on with when they are there: the beginning is filled, too.
@@ -155,16 +170,11 @@ fn filling_what_is_pending_loses_nothing_whenever_it_dies() {
 fn a_process_that_dies_while_files_come_under_their_names_is_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let mut articles = articles(24);
-    articles[13]["text"] = Value::from(5);
-    let jsonl = write_jsonl(folder, &articles);
+    let jsonl = with_one_bad(folder, 24);
     let prices = Prices { known: AtomicBool::new(true) };
     for (format, name) in OUTPUTS {
-        let folder = folder.join(format!("of-{name}"));
-        std::fs::create_dir(&folder).unwrap();
+        let (folder, whole) = uninterrupted(&jsonl, format, folder, name, &prices);
         let to = |output: &Path| Destination::File(output.to_owned());
-        let whole = folder.join(format!("whole-{name}"));
-        run(job_of(&jsonl, format, &prices), to(&whole), &mut |_| {}).unwrap();
         // Folders in the way stop it before the output is there, and before what was set aside is.
         let output = folder.join(name);
         for in_the_way in [output.clone(), rejected_path(&output)] {
